@@ -1,6 +1,6 @@
 /**
  * What the rest of the daemon knows of its configuration: plain, deeply immutable data, already checked.
- * The YAML speaks snake_case (`schema.ts`), the program camelCase (`build.ts` translates). Secrets are only *named* here;
+ * The YAML speaks snake_case (`*-schema.ts`), the program camelCase (`build.ts` translates). Secrets are only *named* here;
  * `resolveSecret` reads them as late as possible, so that `replay` and `check-config` need none.
  */
 
@@ -58,6 +58,8 @@ export interface AmiSettings {
     | undefined;
   /** Whether `Login` may send the password itself when MD5 is refused and there is no TLS. */
   readonly allowPlaintextLogin: boolean;
+  /** WHATWG name of the encoding of values that are not valid UTF-8, default `windows-1251`. */
+  readonly fallbackEncoding: string;
 }
 
 /** An outside line. */
@@ -148,7 +150,7 @@ export interface PolicySettings {
 
 /** Where recordings are to be found. */
 export interface RecordingSettings {
-  /** Link with placeholders, see `RECORDING_PLACEHOLDERS` in `schema.ts`. */
+  /** Link with placeholders, see `RECORDING_PLACEHOLDERS` in `schema-parts.ts`. */
   readonly url: string;
   /** Absolute path where the files appear; with it a link is sent only once the file is there and stable. */
   readonly directory: string | undefined;
