@@ -1,0 +1,170 @@
+/** The calls: saved at each fact, found again by people and after a restart. */
+import { sql } from 'kysely';
+import type { Db } from './database.ts';
+import { chunks, json, jsonOrNull, text, textOrNull } from './values.ts';
+
+/** One call as it is known now. */
+export interface CallRow {
+  enterprise: string;
+  host: string;
+  /** Key within the enterprise: `<host>-<Uniqueid of the customer's channel>`. */
+  externalId: string;
+  linkedid: string;
+  direction: 'in' | 'out' | 'internal';
+  state: 'live' | 'ended';
+  /** The upload's word for the outcome, null while the call lives. */
+  result: string | null;
+  /** E.164 where the number is one, else as it came. */
+  customerPhone: string | null;
+  /** The enterprise's own number the call came in or went out by. */
+  externalPhone: string | null;
+  /** Extension the call is credited to. */
+  owner: string | null;
+  startedAt: Date;
+  answeredAt: Date | null;
+  endedAt: Date | null;
+  /** The call's facts as JSON; `logToCrm` in it decides whether the CRM must hear of it. Not validated here. */
+  record: unknown;
+  /** What the core needs to resume the call; null once it ended. Not validated here. */
+  live: unknown;
+}
+
+const columns = [
+  'enterprise',
+  'host',
+  'external_id as externalId',
+  'linkedid',
+  'direction',
+  'state',
+  'result',
+  'customer_phone as customerPhone',
+  'external_phone as externalPhone',
+  'owner',
+  'started_at as startedAt',
+  'answered_at as answeredAt',
+  'ended_at as endedAt',
+  'record',
+  'live',
+] as const;
+
+/** Saves calls, one statement per thousand. Of several rows with one key the last counts; an ended call never lives again. */
+export async function saveCalls(db: Db, rows: CallRow[]): Promise<void> {
+  for (const part of chunks(latest(rows), 1_000)) {
+    await db
+      .insertInto('calls')
+      .values(
+        part.map((row) => ({
+          enterprise: row.enterprise,
+          host: row.host,
+          external_id: text(row.externalId),
+          linkedid: text(row.linkedid),
+          direction: row.direction,
+          state: row.state,
+          result: row.result,
+          customer_phone: textOrNull(row.customerPhone),
+          external_phone: textOrNull(row.externalPhone),
+          owner: textOrNull(row.owner),
+          started_at: row.startedAt,
+          answered_at: row.answeredAt,
+          ended_at: row.endedAt,
+          record: json(row.record),
+          live: jsonOrNull(row.live),
+        })),
+      )
+      .onConflict((conflict) =>
+        conflict
+          .columns(['enterprise', 'external_id'])
+          .doUpdateSet((eb) => ({
+            host: eb.ref('excluded.host'),
+            linkedid: eb.ref('excluded.linkedid'),
+            direction: eb.ref('excluded.direction'),
+            state: eb.ref('excluded.state'),
+            result: eb.ref('excluded.result'),
+            customer_phone: eb.ref('excluded.customer_phone'),
+            external_phone: eb.ref('excluded.external_phone'),
+            owner: eb.ref('excluded.owner'),
+            started_at: eb.ref('excluded.started_at'),
+            answered_at: eb.ref('excluded.answered_at'),
+            ended_at: eb.ref('excluded.ended_at'),
+            record: sql`excluded.record`,
+            live: sql`excluded.live`,
+            updated_at: sql<Date>`now()`,
+          }))
+          .where((eb) => eb.not(eb.and([eb('calls.state', '=', 'ended'), eb('excluded.state', '=', 'live')]))),
+      )
+      .execute();
+  }
+}
+
+/** The last row of each key, or its last ended one. Sorted by key: two writers then lock in the same order. */
+function latest(rows: CallRow[]): CallRow[] {
+  const byKey = new Map<string, CallRow>();
+  for (const row of rows) {
+    const key = JSON.stringify([row.enterprise, row.externalId]);
+    if (byKey.get(key)?.state === 'ended' && row.state === 'live') continue;
+    byKey.set(key, row);
+  }
+  return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+}
+
+/** The calls of a host that had not ended when they were last saved, oldest first. */
+export function openCalls(db: Db, enterprise: string, host: string): Promise<CallRow[]> {
+  return db
+    .selectFrom('calls')
+    .select(columns)
+    .where('enterprise', '=', enterprise)
+    .where('host', '=', host)
+    .where(sql<boolean>`state = 'live'`)
+    .orderBy('started_at')
+    .orderBy('external_id')
+    .execute();
+}
+
+/**
+ * Calls by their external id or linkedid; when there are none, by a part of either. At most 20, newest first: a part
+ * that is not unique gives several.
+ */
+export async function findCalls(db: Db, filter: { enterprise?: string; id: string }): Promise<CallRow[]> {
+  const { enterprise, id } = filter;
+  const scope = db
+    .selectFrom('calls')
+    .select(columns)
+    .$if(enterprise !== undefined, (q) => q.where('enterprise', '=', enterprise ?? ''))
+    .orderBy('started_at', 'desc')
+    .limit(20);
+  const exact = await scope.where((eb) => eb.or([eb('external_id', '=', id), eb('linkedid', '=', id)])).execute();
+  if (exact.length > 0 || id === '') return exact;
+  const part = `%${id.replaceAll(/[\\%_]/g, String.raw`\$&`)}%`;
+  return scope.where((eb) => eb.or([eb('external_id', 'like', part), eb('linkedid', 'like', part)])).execute();
+}
+
+/** What `listCalls` shows: all conditions hold. `since` is included, `until` is not; `phone` is either side's number. */
+export interface CallFilter {
+  enterprise?: string;
+  host?: string;
+  since?: Date;
+  until?: Date;
+  phone?: string;
+  result?: string;
+  limit: number;
+}
+
+/** Calls newest first. */
+export function listCalls(db: Db, filter: CallFilter): Promise<CallRow[]> {
+  let query = db
+    .selectFrom('calls')
+    .select(columns)
+    .orderBy('started_at', 'desc')
+    .orderBy('external_id')
+    .limit(filter.limit);
+  if (filter.enterprise !== undefined) query = query.where('enterprise', '=', filter.enterprise);
+  if (filter.host !== undefined) query = query.where('host', '=', filter.host);
+  if (filter.since) query = query.where('started_at', '>=', filter.since);
+  if (filter.until) query = query.where('started_at', '<', filter.until);
+  if (filter.result !== undefined) query = query.where('result', '=', filter.result);
+  const { phone } = filter;
+  if (phone !== undefined) {
+    query = query.where((eb) => eb.or([eb('customer_phone', '=', phone), eb('external_phone', '=', phone)]));
+  }
+  return query.execute();
+}

@@ -1,0 +1,94 @@
+/** Outbox rows that change before they are sent: uploads that wait for their recording, popups whose ring ended. */
+import { sql } from 'kysely';
+import { type Db, inTransaction } from './database.ts';
+import { text } from './values.ts';
+
+/** An upload whose recording is not there yet. */
+export interface WaitingRow {
+  account: string;
+  externalId: string;
+  callId: string;
+  payload: string;
+  createdAt: Date;
+  /** When to stop waiting. */
+  dueAt: Date;
+}
+
+/** Uploads of an enterprise that wait for their recording, those that stop waiting first come first. */
+export function waiting(db: Db, enterprise: string): Promise<WaitingRow[]> {
+  return db
+    .selectFrom('outbox')
+    .select([
+      'account',
+      'external_id as externalId',
+      'call_id as callId',
+      'payload',
+      'created_at as createdAt',
+      'due_at as dueAt',
+    ])
+    .where('enterprise', '=', enterprise)
+    .where('state', '=', sql<'waiting'>`'waiting'`)
+    .orderBy('due_at')
+    .execute();
+}
+
+/** Gives a waiting upload its final payload and lets it go at `dueAt`. Once: false when it was no longer waiting. */
+export async function freeze(
+  db: Db,
+  upload: { account: string; externalId: string; payload: string; dueAt: Date },
+): Promise<boolean> {
+  const result = await db
+    .updateTable('outbox')
+    .set({ state: 'pending', payload: text(upload.payload), due_at: upload.dueAt, next_at: upload.dueAt })
+    .where('account', '=', upload.account)
+    .where('kind', '=', 'upload')
+    .where('external_id', '=', upload.externalId)
+    .where('state', '=', 'waiting')
+    .executeTakeFirst();
+  return result.numUpdatedRows > 0n;
+}
+
+/**
+ * The ring at these extensions ended: popups not yet sent lose them, in the payload too. One that addresses nobody any
+ * more expires. A popup somebody is sending right now stays as it is.
+ */
+export async function withdrawPopups(
+  db: Db,
+  ring: { account: string; callId: string; codes: string[]; reason: string },
+): Promise<void> {
+  await inTransaction(db, async (trx) => {
+    const rows = await trx
+      .selectFrom('outbox')
+      .select(['id', 'codes', 'payload'])
+      .where('account', '=', ring.account)
+      .where('call_id', '=', ring.callId)
+      .where(sql<boolean>`state = 'pending' and kind = 'event'`)
+      .where('type', '=', 'in')
+      .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', sql<Date>`now()`)]))
+      .where(sql<boolean>`codes && ${ring.codes}::text[]`)
+      .orderBy('id')
+      .forUpdate()
+      .execute();
+    for (const row of rows) {
+      const codes = (row.codes ?? []).filter((code) => !ring.codes.includes(code));
+      const change =
+        codes.length > 0
+          ? { codes, payload: withoutCodes(row.payload, ring.codes) }
+          : { codes, state: 'expired' as const, reason: text(ring.reason), settled_at: sql<Date>`now()` };
+      await trx.updateTable('outbox').set(change).where('id', '=', row.id).execute();
+    }
+  });
+}
+
+/** The payload with these extensions taken out of its `codes`. A payload of another shape is left alone. */
+function withoutCodes(payload: string, gone: readonly string[]): string {
+  let value: unknown;
+  try {
+    value = JSON.parse(payload);
+  } catch {
+    return payload;
+  }
+  if (typeof value !== 'object' || value === null || !('codes' in value) || !Array.isArray(value.codes)) return payload;
+  const codes: unknown[] = value.codes;
+  return JSON.stringify({ ...value, codes: codes.filter((code) => typeof code !== 'string' || !gone.includes(code)) });
+}
