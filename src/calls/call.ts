@@ -127,8 +127,8 @@ export interface Call {
   cause: number | undefined;
   /** True if the first events of the call were not seen (it was running when we connected). */
   joinedLate: boolean;
-  /** Last time an event of this call was seen. */
-  lastSeenAt: Instant;
+  /** Known from the first event: this call is not told to the CRM, and no popup is shown. */
+  excluded: DropReason | undefined;
 }
 
 /**
@@ -153,6 +153,9 @@ export type Fact =
   | { fact: 'dropped'; at: Instant; linkedid: string; reason: DropReason; call: Call | undefined }
   /** A channel that fits no pattern took part in a call. */
   | { fact: 'unknown channel'; at: Instant; linkedid: string; channel: string };
+
+/** A called phone that never reports Ringing (early media) counts as ringing after this many milliseconds. */
+export const SILENT_RING_MS = 1000;
 
 /** Milliseconds in which ring starts are collected into one popup request (`calls.md` 2). */
 export const RING_ROUND_MS = 150;

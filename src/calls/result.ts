@@ -1,4 +1,5 @@
-import type { CallResult, RingOutcome } from './call.ts';
+import type { Call, CallResult, ResultDetail, RingOutcome } from './call.ts';
+import type { Instant } from './events.ts';
 
 /** What is known about a dialled leg when it is over. */
 export interface DialOver {
@@ -84,4 +85,18 @@ export function incomingResult(outcomes: readonly (RingOutcome | undefined)[], c
   if (outcomes.length === 0) return cause !== undefined && undeliverable.has(cause) ? 'failed' : 'no answer';
   if (outcomes.every((outcome) => outcome === 'busy' || outcome === 'declined')) return 'busy';
   return 'no answer';
+}
+
+/** A best word for why an incoming call was missed; for people and policies. Asterisk names none of these outright. */
+export function missedDetail(call: Call, cause: number | undefined, at: Instant): ResultDetail {
+  const lastRing = call.rang.at(-1);
+  if (call.queue !== undefined) return lastRing?.outcome === 'cancelled' || call.rang.length === 0 ? 'abandoned in queue' : 'queue timeout';
+  if (lastRing === undefined) {
+    // The PBX hung up by itself after an announcement, or the caller left the menu.
+    return call.pbxAnsweredAt !== undefined && cause === 16 ? 'off hours' : call.pbxAnsweredAt === undefined ? 'abandoned' : 'ivr only';
+  }
+  const rung = lastRing.endedAt ?? at;
+  if (call.pbxAnsweredAt !== undefined && call.pbxAnsweredAt >= rung) return 'voicemail';
+  if (call.rang.every((ring) => ring.outcome === 'declined' || ring.outcome === 'busy')) return 'declined';
+  return lastRing.outcome === 'cancelled' ? 'abandoned' : 'ring timeout';
 }
