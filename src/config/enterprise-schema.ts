@@ -84,7 +84,7 @@ export const enterpriseSchema = z
     country: country.describe('Country whose national number forms are understood first, two letters: BY.'),
     timezone: timezone.optional().describe("Zone of dates in recording links and reports. Default: the CRM account's."),
     retailcrm: retailcrmSchema,
-    hosts: list(hostSchema).min(1, 'must name at least one Asterisk').describe('The Asterisk servers.'),
+    hosts: list(hostSchema, 200).min(1, 'must name at least one Asterisk').describe('The Asterisk servers.'),
     dids: list(didSchema).default([]).describe('The numbers customers dial.'),
     default_did: e164.optional().describe('Our number in the CRM when a call tells none; one of dids.'),
     employees: list(employeeSchema).default([]).describe('Who answers the phone, and who she is in the CRM.'),

@@ -38,7 +38,7 @@ const amiSchema = z
 
 const trunkSchema = z.strictObject({
   name: slug.describe('Short name of the outside line.'),
-  channels: list(channelPattern)
+  channels: list(channelPattern, 50)
     .min(1, 'must name at least one channel, such as "PJSIP/provider"')
     .describe('Its channels as "core show channels" names them, without -xxxxxxxx; * stands for anything.'),
   country: country.optional().describe("Country whose national number forms the line uses. Default: the enterprise's."),
@@ -52,8 +52,8 @@ const trunkSchema = z.strictObject({
 export const hostSchema = z.strictObject({
   id: slug.describe('Short name, first part of the ids the CRM sees. Never change it once calls are stored.'),
   ami: amiSchema,
-  trunks: list(trunkSchema).min(1, 'must name at least one outside line').describe('The outside lines.'),
-  extensions: list(extensionPattern)
+  trunks: list(trunkSchema, 50).min(1, 'must name at least one outside line').describe('The outside lines.'),
+  extensions: list(extensionPattern, 50)
     .min(1, 'must have at least one pattern, or be left out')
     .default(['[0-9]{2,5}'])
     .describe("Regular expressions of employees' extensions, each for the whole number. Default: 2 to 5 digits."),

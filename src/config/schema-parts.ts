@@ -90,9 +90,9 @@ export const secret = z
 const SECRET_HINT =
   'secrets are not written in this file; say where it is: {env: NAME}, {file: PATH} or {credential: NAME}';
 
-/** A list without repetitions is the checks' business; this only bounds it. */
-export function list<T extends z.ZodType>(item: T): z.ZodArray<T> {
-  return z.array(item).max(10_000, 'must have at most 10000 entries');
+/** A bounded list; that nothing is in it twice is `checks.ts`'s business. */
+export function list<T extends z.ZodType>(item: T, most = 5_000): z.ZodArray<T> {
+  return z.array(item).max(most, `must have at most ${most} entries`);
 }
 
 /** Why `source` cannot be a pattern of extensions; undefined = it can. */
