@@ -1,0 +1,32 @@
+import { ConfigError } from '../config/problems.ts';
+import { SecretError } from '../config/secrets.ts';
+
+/** Exit codes of every command (sysexits.h). */
+export const EXIT = { ok: 0, usage: 64, unavailable: 69, internal: 70, config: 78 } as const;
+
+/** What each code means, for `--help`. */
+export const EXIT_MEANING: Readonly<Record<number, string>> = {
+  [EXIT.ok]: 'done',
+  [EXIT.usage]: 'the command line was wrong',
+  [EXIT.unavailable]: 'something the command needs (database, CRM, PBX) could not be reached',
+  [EXIT.internal]: 'a fault in the program',
+  [EXIT.config]: 'the configuration was wrong',
+};
+
+/** The command line makes no sense; the message says what would. */
+export class UsageError extends Error {
+  override name = 'UsageError';
+}
+
+/** Something outside (database, CRM, PBX) did not answer or refused. */
+export class UnavailableError extends Error {
+  override name = 'UnavailableError';
+}
+
+/** The exit code an error that left a command means. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof UnavailableError) return EXIT.unavailable;
+  if (error instanceof ConfigError || error instanceof SecretError) return EXIT.config;
+  return EXIT.internal;
+}
