@@ -1,0 +1,286 @@
+import { isNativeError } from 'node:util/types';
+import PQueue from 'p-queue';
+import type { Logger } from '../log.ts';
+import type { RetailCrmClient } from '../retailcrm/client.ts';
+import { CrmError } from '../retailcrm/errors.ts';
+import type { Db } from '../store/database.ts';
+import { type ClaimedRow, type OutboxKind, type Settlement, createWatermark } from '../store/outbox.ts';
+import { AccountState } from './account.ts';
+import { classify } from './classify.ts';
+import { type Lane } from './lane.ts';
+import { Ledger } from './ledger.ts';
+import { type AccountPacers, PacerStopped, accountPacers } from './pacer.ts';
+import { sendPopup } from './popups.ts';
+import { sendUploads } from './uploads.ts';
+
+/** What one account's deliveries need. One worker per account and process: it holds the account's rate budget. */
+export interface DeliveryOptions {
+  readonly db: Db;
+  readonly client: RetailCrmClient;
+  /** Account key of the outbox rows. */
+  readonly account: string;
+  /** For log lines. */
+  readonly enterprise: string;
+  readonly log: Logger;
+  /** Name in leases; unique per process and start. */
+  readonly owner: string;
+  /** Told of each row once its settlement is written. Must not throw. */
+  readonly onSettled?: ((row: ClaimedRow, outcome: Settlement) => void) | undefined;
+  /** Told once when the CRM says that telephony is off, again only after it was on. */
+  readonly onTelephonyOff?: (() => void) | undefined;
+  /** Rate budgets, when others talk to the same account too. Default: own ones, nothing sent in the first second. */
+  readonly pacers?: AccountPacers | undefined;
+  /** Pause before an ambiguous upload is sent again, ms; doubled at random. Default 2,000. */
+  readonly retryMs?: number | undefined;
+  /** How often the outbox is looked at without being woken, ms. Default 500. */
+  readonly pollMs?: number | undefined;
+}
+
+/** Rows of one claim, and uploads of one request: the API's limit. */
+const batchLimit = 50;
+/** Upload requests under way at once: a slow CRM then still takes what its rate allows, nearly in order. */
+const uploadsAtOnce = 4;
+/** Longer than any row needs: three times the deadline of an upload. */
+const leaseSeconds = 120;
+/** No upload request starts later than this after the claim: its deadline of 30 s must end inside the lease. */
+const startWithinMs = 85_000;
+/** Popups under way at once; with the uploads well below 200 jobs in memory. */
+const popupsAtOnce = 100;
+/** How long `stop` waits for answers before it gives rows back, ms. */
+const stopPatienceMs = 8_000;
+
+/**
+ * Carries one account's outbox to the CRM: claims due rows, sends each once, settles. Started by `start`, woken by `wake` after
+ * each commit that enqueued something, ended by `stop`. Nothing here holds a transaction while a request is under way.
+ */
+export class DeliveryWorker {
+  readonly #options: DeliveryOptions;
+  readonly #log: Logger;
+  readonly #pacers: AccountPacers;
+  readonly #state: AccountState;
+  readonly #ledger: Ledger;
+  readonly #lane: Lane;
+  readonly #jobs = new PQueue({ concurrency: popupsAtOnce + uploadsAtOnce + 1 });
+  readonly #stop = new AbortController();
+  /** Claimed rows whose job is not over, by id. */
+  readonly #held = new Map<string, ClaimedRow>();
+  readonly #inFlight = { event: 0, upload: 0, ask: 0 };
+  #running: Promise<void> | undefined;
+  /** Ends the present pause; set while the loop rests. */
+  #rouse: (() => void) | undefined;
+  #awake = false;
+  /** Looks at the outbox so far, and whether one is under way: `drain` must not mistake a claim for an empty outbox. */
+  #pumps = 0;
+  #pumping = false;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+    this.#log = options.log.child({ enterprise: options.enterprise, account: options.account });
+    this.#pacers = options.pacers ?? accountPacers();
+    const pacer = this.#pacers.telephony;
+    const now = (): number => performance.now();
+    const { random } = Math;
+    const { onTelephonyOff } = options;
+    this.#state = new AccountState({ log: this.#log, pacer, onTelephonyOff, now, random });
+    this.#ledger = new Ledger({
+      db: options.db,
+      account: options.account,
+      owner: options.owner,
+      leaseSeconds,
+      log: this.#log,
+      watermark: createWatermark(),
+      pauseMs: options.pollMs ?? 500,
+      onSettled: options.onSettled,
+    });
+    this.#lane = {
+      client: options.client,
+      pacer,
+      account: this.#state,
+      ledger: this.#ledger,
+      stopping: this.#stop.signal,
+      littleMs: options.retryMs ?? 2_000,
+      random,
+    };
+  }
+
+  /** `closed` = all is well; else what stops this account, see breaker.ts. */
+  get mode(): AccountState['mode'] {
+    return this.#state.mode;
+  }
+
+  /** The account's rate budgets, for everybody else who talks to it. */
+  get pacers(): AccountPacers {
+    return this.#pacers;
+  }
+
+  /** Begins to deliver. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Something was enqueued: look now, not at the next poll. */
+  wake(): void {
+    this.#awake = true;
+    this.#rouse?.();
+  }
+
+  /**
+   * Starts nothing more, waits for answers under way, gives every other row back; at most 10 s. The client stays open. Rows of a
+   * request that is still unanswered then are given back too: uploads may be repeated.
+   */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#rouse?.();
+    await this.#running;
+    const patience = AbortSignal.timeout(stopPatienceMs);
+    await Promise.race([this.#jobs.onIdle(), aborted(patience)]);
+    // A popup under way may be shown already: its lease ends after its time, so nobody repeats it.
+    await this.#ledger.release([...this.#held.values()].filter((row) => row.kind === 'upload'));
+  }
+
+  /**
+   * For tests and commands: delivers until nothing is due any more within `withinMs` from now, then resolves. Waits as long as the
+   * account or the database is in trouble. Rejects when stopped meanwhile.
+   */
+  async drain(withinMs = 0): Promise<void> {
+    this.start();
+    while (!this.#stopping) {
+      this.wake();
+      await this.#jobs.onIdle();
+      const pumps = this.#pumps;
+      const next = await this.#ledger.nextDue();
+      const quiet = !this.#pumping && this.#pumps === pumps && this.#held.size === 0;
+      if (quiet && (next === null || (next && next.getTime() > Date.now() + withinMs))) return;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    throw new Error('delivery was stopped before the outbox was empty');
+  }
+
+  get #stopping(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopping) {
+      this.#awake = false;
+      this.#pumps += 1;
+      this.#pumping = true;
+      try {
+        await this.#pump();
+      } catch (error) {
+        this.#log.error('delivery stumbled', { reason: isNativeError(error) ? error.message : String(error) });
+      }
+      this.#pumping = false;
+      if (this.#mayRest()) await this.#rest();
+    }
+  }
+
+  /** False when something happened while the outbox was looked at. */
+  #mayRest(): boolean {
+    return !this.#awake && !this.#stopping;
+  }
+
+  /** Starts what may start now. */
+  async #pump(): Promise<void> {
+    const busy = this.#inFlight.event + this.#inFlight.upload + this.#inFlight.ask;
+    switch (this.#state.allowed(busy)) {
+      case 'wait':
+        return;
+      case 'ask':
+        this.#job('ask', [], () => this.#ask());
+        return;
+      case 'probe':
+        // Uploads first: one more try cannot harm them, while an ambiguous answer costs a popup.
+        for (const kind of ['upload', 'event'] as const) {
+          const rows = await this.#claim(kind, 1);
+          this.#send(kind, rows);
+          if (rows.length > 0) return;
+        }
+        return;
+      case 'flow': {
+        const popups = popupsAtOnce - this.#inFlight.event;
+        if (popups > 0) this.#send('event', await this.#claim('event', Math.min(popups, batchLimit)));
+        while (this.#inFlight.upload < uploadsAtOnce) {
+          const rows = await this.#claim('upload', batchLimit);
+          this.#send('upload', rows);
+          if (rows.length < batchLimit) break;
+        }
+      }
+    }
+  }
+
+  async #claim(kind: OutboxKind, limit: number): Promise<ClaimedRow[]> {
+    const rows = await this.#ledger.claim(kind, limit);
+    for (const row of rows) this.#held.set(row.id, row);
+    return rows;
+  }
+
+  #send(kind: OutboxKind, rows: ClaimedRow[]): void {
+    if (rows.length === 0) return;
+    const until = performance.now() + startWithinMs;
+    if (kind === 'event') for (const row of rows) this.#job('event', [row], () => sendPopup(this.#lane, row));
+    else this.#job('upload', rows, () => sendUploads(this.#lane, rows, until));
+  }
+
+  #job(kind: 'event' | 'upload' | 'ask', rows: ClaimedRow[], work: () => Promise<void>): void {
+    this.#inFlight[kind] += 1;
+    const run = async (): Promise<void> => {
+      try {
+        await work();
+      } catch (error) {
+        // Not an answer of the CRM: a defect of ours. The rows come again when their lease ends.
+        this.#log.error('a delivery broke off', { kind, reason: isNativeError(error) ? error.message : String(error) });
+      }
+      this.#inFlight[kind] -= 1;
+      for (const row of rows) this.#held.delete(row.id);
+      this.wake(); // the next event of this call, or the next batch, may go now
+    };
+    void this.#jobs.add(run, { priority: kind === 'upload' ? 0 : 1 });
+  }
+
+  /** The GET of a parked account: may the key do again what we need? */
+  async #ask(): Promise<void> {
+    try {
+      await this.#pacers.general.take({ signal: this.#stop.signal });
+      const { credentials } = await this.#options.client.credentials();
+      const missing = needed.filter((method) => credentials.length > 0 && !credentials.includes(method));
+      if (missing.length > 0) {
+        this.#log.warn('the API key lacks rights', { missing });
+        this.#state.stillParked();
+      } else this.#state.answered();
+    } catch (error) {
+      if (error instanceof PacerStopped) return;
+      if (!(error instanceof CrmError)) throw error;
+      // An account that has no such method but answers in its own voice is alive.
+      if (classify(error) === 'rejected' || error.kind === 'NOTFOUND') this.#state.answered();
+      else this.#state.stillParked();
+    }
+  }
+
+  /** Until woken, the next poll, or the next probe. */
+  async #rest(): Promise<void> {
+    const pollMs = this.#options.pollMs ?? 500;
+    const probeAt = this.#state.probeAt;
+    await this.#nap(probeAt === undefined ? pollMs : Math.min(pollMs, Math.max(1, probeAt - performance.now())));
+  }
+
+  #nap(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const over = (): void => {
+        clearTimeout(timer);
+        if (this.#rouse === over) this.#rouse = undefined;
+        resolve();
+      };
+      const timer = setTimeout(over, ms);
+      this.#rouse = over;
+    });
+  }
+}
+
+/** What the key must allow, as `/api/credentials` spells it. */
+const needed = ['/api/telephony/call/event', '/api/telephony/calls/upload'];
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
