@@ -48,6 +48,8 @@ export interface AmiClientOptions extends AmiAddress {
   log: Logger;
   /** Names of the events to decode; `undefined` decodes all. */
   wanted?: Iterable<string> | undefined;
+  /** Names of the variables whose `VarSet` is decoded; `undefined` decodes all. */
+  variables?: Iterable<string> | undefined;
   limits?: Partial<ConnectionLimits> | undefined;
   retry?: Partial<RetryTimes> | undefined;
   clock?: Clock | undefined;
@@ -133,6 +135,7 @@ export class AmiClient {
   }
 
   #connect(): void {
+    const { limits, wanted, variables } = this.#options;
     const connection = new AmiConnection(
       this.#address(),
       {
@@ -144,7 +147,7 @@ export class AmiClient {
         chunkEnd: (at) => this.#guard('onChunkEnd', () => this.#listener.onChunkEnd?.(at)),
         closed: (reason, heardAt) => this.#wentDown(reason, heardAt),
       },
-      { limits: this.#options.limits, clock: this.#clock, wanted: this.#options.wanted, counters: this.counters },
+      { limits, clock: this.#clock, wanted, variables, counters: this.counters },
     );
     this.#connection = connection;
   }

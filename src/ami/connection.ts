@@ -117,6 +117,8 @@ export interface ConnectionParts {
   clock?: Clock | undefined;
   /** Names of the events to decode; `undefined` decodes all. */
   wanted?: Iterable<string> | undefined;
+  /** Names of the variables whose `VarSet` is decoded, if `VarSet` is wanted at all; `undefined` decodes all. */
+  variables?: Iterable<string> | undefined;
   counters?: StreamCounters | undefined;
 }
 
@@ -158,7 +160,7 @@ export class AmiConnection {
     this.#limits = { ...defaultConnectionLimits, ...options.limits };
     this.#clock = options.clock ?? systemClock;
     this.counters = options.counters ?? newStreamCounters();
-    this.#filter = options.wanted && new EventFilter([...options.wanted, 'FullyBooted']);
+    this.#filter = options.wanted && new EventFilter([...options.wanted, 'FullyBooted'], options.variables);
     this.#framer = new Framer((bytes, start, end) => this.#take(bytes, start, end), this.#limits);
     this.#pending = new PendingActions(this.#clock, this.#limits.listItems);
     this.#heardAt = this.#arrivedAt = this.#clock.now();
@@ -253,7 +255,10 @@ export class AmiConnection {
 
   #challenge(): void {
     this.#send({ Action: 'Challenge', AuthType: 'MD5' }, this.#limits.actionMs, (reply) => {
-      if (reply.outcome !== 'answered') return this.#close('loginUnanswered', `Challenge: ${reply.reason}`);
+      if (reply.outcome !== 'answered') {
+        this.#close('loginUnanswered', `Challenge: ${reply.reason}`);
+        return;
+      }
       const challenge = reply.response.get('Challenge');
       const { username, secret } = this.#address;
       if (challenge !== undefined) {

@@ -1,5 +1,5 @@
 import type { ChannelSnapshot, ChannelState, HostEvent, Instant } from '../calls/events.ts';
-import { type AmiMessage, unescapeC } from './message.ts';
+import { type AmiMessage, bareRecord, unescapeC } from './message.ts';
 
 /** The events the core is told of, and the two that speak of the connection itself. Everything else is never decoded. */
 export const neededEvents: ReadonlySet<string> = new Set([
@@ -211,7 +211,7 @@ function setVariables(raw: Record<string, string>): Record<string, string> | und
   for (const name of Object.keys(raw)) {
     const value = raw[name];
     if (value === undefined || value === '') continue;
-    found ??= Object.create(null) as Record<string, string>;
+    found ??= bareRecord();
     found[name] = unescapeC(value);
   }
   return found;

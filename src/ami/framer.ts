@@ -122,18 +122,21 @@ export class Framer {
   }
 
   #findCarriedEnd(): number {
-    const { searchFrom, view } = { searchFrom: this.#searchFrom, view: this.#carry };
-    if (this.#held - searchFrom < fewBytes) {
-      for (let i = searchFrom; i + 3 < this.#held; i++) {
-        if (view[i] === CR && view[i + 1] === LF && view[i + 2] === CR && view[i + 3] === LF && isWhole(view, 0, i))
-          return i;
+    const carry = this.#carry;
+    const held = this.#held;
+    const from = this.#searchFrom;
+    let end = -1;
+    if (held - from < fewBytes) {
+      for (let i = from + 3; i < held && end === -1; i++) {
+        if (carry[i] === LF && carry[i - 1] === CR && carry[i - 2] === LF && carry[i - 3] === CR) {
+          if (isWhole(carry, 0, i - 3)) end = i - 3;
+        }
       }
-      this.#searchFrom = Math.max(searchFrom, this.#held - terminator.length + 1);
-      return -1;
+    } else {
+      // A view without the stale bytes behind the message: they may hold a terminator of an older one.
+      end = findEnd(carry.subarray(0, held), 0, from);
     }
-    // A view without the stale bytes behind the message: they may hold a terminator of an older one.
-    const end = findEnd(view.subarray(0, this.#held), 0, searchFrom);
-    if (end === -1) this.#searchFrom = Math.max(0, this.#held - terminator.length + 1);
+    if (end === -1) this.#searchFrom = Math.max(from, held - terminator.length + 1);
     return end;
   }
 

@@ -29,7 +29,7 @@ export interface LinkStatus {
 }
 
 /** Options of a link: those of the client, and what to do with what the host says. */
-export interface HostLinkOptions extends Omit<AmiClientOptions, 'wanted'> {
+export interface HostLinkOptions extends Omit<AmiClientOptions, 'wanted' | 'variables'> {
   /**
    * Events in order, one call per piece of the stream. After a login the first event is `Resync`; the last one of a
    * session is `Disconnected`. A throw is logged and stops nothing.
@@ -38,7 +38,7 @@ export interface HostLinkOptions extends Omit<AmiClientOptions, 'wanted'> {
   onState?: ((status: LinkStatus) => void) | undefined;
   /** The host refuses our login; see `AmiListener`. */
   onAuthRefused?: ((reason: CloseReason) => void) | undefined;
-  /** Channel variables to report. */
+  /** Channel variables to report. Default `MIXMONITOR_FILENAME`, `X_CRM_ID`. */
   variables?: ReadonlySet<string> | undefined;
   /** Pause before a failed snapshot is asked again. Default 5 s; twelve times that if the host refuses it. */
   snapshotRetryMs?: number | undefined;
@@ -75,7 +75,7 @@ export class HostLink {
     this.#now = () => (options.clock ?? systemClock).now();
     this.#since = this.#now();
     this.#client = new AmiClient(
-      { ...options, wanted: neededEvents },
+      { ...options, wanted: neededEvents, variables: options.variables ?? defaultVariables },
       {
         onUp: (session) => this.#sync(session),
         onDown: (reason, heardAt) => this.#down(reason, heardAt),
@@ -179,7 +179,8 @@ export class HostLink {
   #down(reason: CloseReason, heardAt: Instant): void {
     this.#cancelRetry();
     this.#session = undefined;
-    this.#lastSeen = { startup: this.#snapshot?.startup, heardAt };
+    // A session that died before its snapshot told the core nothing: what counts is when we last knew all channels.
+    if (this.#state === 'live') this.#lastSeen = { startup: this.#snapshot?.startup, heardAt };
     this.#lastFault = `${reason.cause}: ${reason.detail}`;
     this.#batch.push({ event: 'Disconnected', at: this.#hostTime(heardAt) });
     this.#deliver();

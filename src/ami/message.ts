@@ -82,7 +82,7 @@ export class AmiMessage {
    * @param header `ChanVariable`, `DestChanVariable`, or `Variable` (answers of Status).
    */
   variables(header: string): Record<string, string> {
-    const found = Object.create(null) as Record<string, string>;
+    const found = bareRecord();
     for (const line of this.all(header)) {
       const equals = line.indexOf('=');
       if (equals > 0) found[line.slice(0, equals)] ??= line.slice(equals + 1);
@@ -126,6 +126,11 @@ export class AmiMessage {
     this.#keys = keys;
     return keys;
   }
+}
+
+/** A record that inherits nothing: `__proto__` is a key like any other. */
+export function bareRecord(): Record<string, string> {
+  return Object.create(null) as Record<string, string>;
 }
 
 function keyOf(name: string): Key {

@@ -1,5 +1,7 @@
 /** Headers of an action in order; an array repeats its key (`Variable`). Undefined values are left out. */
-export type ActionFields = Readonly<Record<string, string | readonly string[] | undefined>> & { readonly Action: string };
+export type ActionFields = Readonly<Record<string, string | readonly string[] | undefined>> & {
+  readonly Action: string;
+};
 
 /** An action as bytes, or why it must not be sent. The reason names the key, never the value. */
 export type EncodedAction = { bytes: Buffer; refused?: never } | { bytes?: never; refused: string };
@@ -8,8 +10,7 @@ export type EncodedAction = { bytes: Buffer; refused?: never } | { bytes?: never
 const lineLimit = 1024;
 const linesLimit = 128;
 const keyPattern = /^[A-Za-z][A-Za-z0-9_-]*$/;
-// A control character is exactly what must be found here: one CR LF in a value would start a second action.
-// eslint-disable-next-line no-control-regex
+/** One CR LF in a value would start a second action. */
 const forbidden = /[\r\n\0]/;
 
 /**

@@ -1,7 +1,7 @@
 import type { SnapshotChannel } from '../calls/events.ts';
 import type { AmiSession } from './client.ts';
 import { channelOf, defaultVariables, instantFromSeconds, numberOf, textOf } from './events.ts';
-import type { AmiMessage } from './message.ts';
+import { type AmiMessage, bareRecord } from './message.ts';
 
 /** What an Asterisk tells of itself right after a login. */
 export interface HostSnapshot {
@@ -52,7 +52,7 @@ export function toSnapshotChannels(items: readonly AmiMessage[]): SnapshotChanne
     const chan = item.name === 'Status' ? channelOf(item, '') : undefined;
     if (!chan) continue;
     const { [cdrStart]: start, [cdrAnswer]: answer, ...others } = item.variables('Variable');
-    const variables: Record<string, string> = Object.assign(Object.create(null), chan.variables);
+    const variables = Object.assign(bareRecord(), chan.variables);
     for (const [name, value] of Object.entries(others)) {
       if (value !== '' && value !== '(null)') variables[name] ??= value;
     }
