@@ -448,7 +448,7 @@ export class HostCalls {
     switch (call.direction) {
       case 'in': {
         const result = lost === undefined ? incomingResult(call.rang.map((ring) => ring.outcome), over.cause) : 'unknown';
-        this.#tell(id, { input: 'gone', at, cause: over.cause, result, detail: lost ?? missedDetail(call, over.cause, at) }, facts);
+        this.#tell(id, { input: 'gone', at, cause: over.cause, result, detail: lost ?? missedDetail(call, over.cause, channel.offHours, at) }, facts);
         return;
       }
       case 'out': {

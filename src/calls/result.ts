@@ -87,16 +87,19 @@ export function incomingResult(outcomes: readonly (RingOutcome | undefined)[], c
   return 'no answer';
 }
 
-/** A best word for why an incoming call was missed; for people and policies. Asterisk names none of these outright. */
-export function missedDetail(call: Call, cause: number | undefined, at: Instant): ResultDetail {
-  const lastRing = call.rang.at(-1);
-  if (call.queue !== undefined) return lastRing?.outcome === 'cancelled' || call.rang.length === 0 ? 'abandoned in queue' : 'queue timeout';
-  if (lastRing === undefined) {
-    // The PBX hung up by itself after an announcement, or the caller left the menu.
-    return call.pbxAnsweredAt !== undefined && cause === 16 ? 'off hours' : call.pbxAnsweredAt === undefined ? 'abandoned' : 'ivr only';
+/**
+ * Why an incoming call was missed; for people and for the policies that drop some kinds. Asterisk names none of these:
+ * voice mail is a PBX that answered after the phones had stopped. `offHours`: the channel went through such a context.
+ */
+export function missedDetail(call: Call, cause: number | undefined, offHours: boolean, at: Instant): ResultDetail {
+  const last = call.rang.at(-1);
+  const gaveUp = last === undefined || last.outcome === 'cancelled' || last.outcome === undefined;
+  if (call.queue !== undefined) return gaveUp ? 'abandoned in queue' : 'queue timeout';
+  if (last === undefined) {
+    if (offHours) return 'off hours';
+    return call.pbxAnsweredAt === undefined || cause === undefined ? 'abandoned' : 'ivr only';
   }
-  const rung = lastRing.endedAt ?? at;
-  if (call.pbxAnsweredAt !== undefined && call.pbxAnsweredAt >= rung) return 'voicemail';
+  if (call.pbxAnsweredAt !== undefined && call.pbxAnsweredAt >= (last.endedAt ?? at)) return 'voicemail';
   if (call.rang.every((ring) => ring.outcome === 'declined' || ring.outcome === 'busy')) return 'declined';
-  return lastRing.outcome === 'cancelled' ? 'abandoned' : 'ring timeout';
+  return gaveUp ? 'abandoned' : 'ring timeout';
 }

@@ -62,6 +62,8 @@ export interface HostRules {
   side(channel: string, context: string | undefined): Side;
   /** Meaning of a number as seen on a line of `country` (the enterprise's own country when undefined). */
   phone(raw: string | undefined, country: string | undefined): Phone;
+  /** Whether a dial-plan context says "outside working hours". */
+  offHours(context: string): boolean;
   /** Extension of the employee whose listed mobile this is. */
   employeeByMobile(e164: string): string | undefined;
   /** Why calls of this number or DID are not to be told to the CRM, if so. */

@@ -25,6 +25,8 @@ export interface Channel {
   dialStatus: string | undefined;
   forward: string | undefined;
   bridge: string | undefined;
+  /** It went through a context that says "outside working hours". */
+  offHours: boolean;
   /** The channel was seen for the first time in a snapshot or in the middle of its life. */
   late: boolean;
 }
@@ -131,6 +133,7 @@ export class Topology {
         dialStatus: undefined,
         forward: undefined,
         bridge: undefined,
+        offHours: chan.context !== undefined && this.#rules.offHours(chan.context),
         late: !fresh,
       };
       this.#channels.set(channel.uniqueid, channel);
@@ -141,6 +144,7 @@ export class Topology {
     known.state = chan.state;
     if (chan.state === 'Up') known.upAt ??= at;
     if (chan.callerNum !== undefined) known.num = chan.callerNum;
+    if (chan.context !== undefined && this.#rules.offHours(chan.context)) known.offHours = true;
     if (known.name !== chan.channel) {
       this.#byName.delete(known.name);
       known.name = chan.channel;

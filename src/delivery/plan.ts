@@ -1,0 +1,178 @@
+import type { Call, CallResult, Fact } from '../calls/call.ts';
+import type { Instant } from '../calls/events.ts';
+import { customerPhone, dropReason, ownerOf, recordingOf, talkSeconds, waitSeconds } from '../calls/record.ts';
+import type { Policies } from '../calls/rules.ts';
+import { toAccountTime } from '../retailcrm/time.ts';
+
+/** What planning must know of the enterprise. Everything else is in the fact. */
+export interface PlanSettings {
+  policies: Policies;
+  /** IANA zone of the account's zone-less times (`retailcrm-api.md` 1). */
+  zone: string;
+  /** Which popups are sent. */
+  popups: { readonly in: boolean; readonly out: boolean; readonly hangup: boolean };
+  /** Sent as the phone of a hidden number. */
+  anonymousPhone: string;
+  /** The code the CRM knows an extension by. */
+  codeOf(ext: string): string;
+  /** Site (shop) of a DID, if any is configured. */
+  siteOf(externalPhone: string | undefined): string | undefined;
+  /** Link to the recording with this file name; undefined = not linked. */
+  recordUrl(call: Call, file: string): string | undefined;
+  /** Seconds an upload waits for the recording's file; 0 = the link is sent without looking. */
+  recordingWait: number;
+}
+
+/** One request to be. `payload` becomes the form field `event`, or an element of the form field `calls`. */
+export interface PlannedRequest {
+  kind: 'event' | 'upload';
+  type: 'in' | 'out' | 'hangup' | undefined;
+  /** Unique per account and kind: the same fact planned twice is one request. */
+  dedupKey: string;
+  /** externalId of the call. */
+  callId: string;
+  payload: Readonly<Record<string, unknown>>;
+  /** Employees' CRM codes a popup goes to. */
+  codes: readonly string[];
+  dueAt: Instant;
+  /** Popups are worthless later than this (promise P5). */
+  expiresAt: Instant | undefined;
+  /** The upload waits for this file until `recordingUntil`; it is sent with `recordUrl` when the file is there. */
+  recording: { file: string; url: string; until: Instant } | undefined;
+}
+
+/** An `in` popup lives this long from the ring's start (P5); an `out` popup from the dial (`retailcrm-api.md` 4.1). */
+const POPUP_MS = 10_000;
+/** A `hangup` event lives this long (P5). */
+const HANGUP_MS = 60_000;
+
+/**
+ * The two vocabularies of the CRM for one outcome (`retailcrm-api.md` 4.3). The core speaks the upload's words; this table
+ * is the only place that knows the events' words.
+ */
+export function hangupStatus(result: CallResult, gaveUp: boolean): string {
+  switch (result) {
+    case 'answered':
+      return 'answered';
+    case 'no answer':
+      return gaveUp ? 'cancel' : 'no answered';
+    case 'busy':
+      return 'busy';
+    case 'failed':
+    case 'not allowed':
+    case 'unknown':
+      return 'failed';
+  }
+}
+
+/** What the CRM must be told because of this fact. Pure: the same fact gives the same requests, byte for byte. */
+export function plan(fact: Fact, settings: PlanSettings): PlannedRequest[] {
+  if (fact.fact === 'dropped' || fact.fact === 'unknown channel') return [];
+  const { call } = fact;
+  if (call.direction === 'internal' || call.excluded !== undefined) return [];
+  switch (fact.fact) {
+    case 'call.incoming':
+    case 'handed over':
+      return [];
+    case 'call.outgoing':
+      return call.initiatedBy === undefined
+        ? []
+        : popup('out', [call.initiatedBy], fact.at, fact.at + POPUP_MS, call, settings, undefined);
+    case 'rung':
+      return popup('in', fact.exts, fact.at, fact.since + POPUP_MS, call, settings, undefined);
+    case 'stopped ringing':
+      return popup('hangup', fact.exts, fact.at, fact.at + HANGUP_MS, call, settings, 'no answered');
+    case 'call.answered':
+      return popup('hangup', fact.losers, fact.at, fact.at + HANGUP_MS, call, settings, 'answered');
+    case 'call.finished':
+    case 'call.missed': {
+      const shown = call.direction === 'out' && call.initiatedBy !== undefined && call.customerUniqueid !== undefined;
+      const open = shown ? [...new Set([call.initiatedBy ?? '', ...fact.open])] : fact.open;
+      const status = hangupStatus(call.result ?? 'unknown', gaveUp(call));
+      return [
+        ...popup('hangup', open, fact.at, fact.at + HANGUP_MS, call, settings, status),
+        ...upload(fact.at, call, settings),
+      ];
+    }
+  }
+}
+
+/** The side that called gave up, rather than being let ring out. */
+function gaveUp(call: Call): boolean {
+  if (call.direction === 'out') return call.detail === 'caller gave up';
+  return call.detail === 'abandoned' || call.detail === 'abandoned in queue' || call.detail === 'ivr only';
+}
+
+function phoneOf(call: Call, settings: PlanSettings): string {
+  return customerPhone(call) ?? settings.anonymousPhone;
+}
+
+function popup(
+  type: 'in' | 'out' | 'hangup',
+  exts: readonly string[],
+  at: Instant,
+  expiresAt: Instant,
+  call: Call,
+  settings: PlanSettings,
+  status: string | undefined,
+): PlannedRequest[] {
+  if (exts.length === 0 || !settings.popups[type]) return [];
+  const codes = exts.map((ext) => settings.codeOf(ext));
+  const site = settings.siteOf(call.externalPhone);
+  return [
+    {
+      kind: 'event',
+      type,
+      dedupKey: `${call.externalId}/${type}/${exts.join('+')}`,
+      callId: call.externalId,
+      payload: {
+        phone: phoneOf(call, settings),
+        type,
+        codes,
+        ...(status === undefined ? {} : { hangupStatus: status }),
+        ...(call.externalPhone === undefined ? {} : { externalPhone: call.externalPhone }),
+        callExternalId: call.externalId,
+        ...(site === undefined ? {} : { site }),
+      },
+      codes,
+      dueAt: at,
+      expiresAt,
+      recording: undefined,
+    },
+  ];
+}
+
+function upload(at: Instant, call: Call, settings: PlanSettings): PlannedRequest[] {
+  // The `dropped` fact comes right after this one: the ledger has the call, the CRM must not.
+  if (dropReason(call, settings.policies) !== undefined) return [];
+  const owner = ownerOf(call, settings.policies);
+  const site = settings.siteOf(call.externalPhone);
+  const file = recordingOf(call)?.file;
+  const url = file === undefined ? undefined : settings.recordUrl(call, file);
+  const waits = file !== undefined && url !== undefined && settings.recordingWait > 0;
+  return [
+    {
+      kind: 'upload',
+      type: undefined,
+      dedupKey: call.externalId,
+      callId: call.externalId,
+      payload: {
+        date: toAccountTime(call.startedAt, settings.zone),
+        type: call.direction,
+        phone: phoneOf(call, settings),
+        ...(owner === null ? {} : { code: settings.codeOf(owner) }),
+        result: call.result ?? 'unknown',
+        duration: Math.round(talkSeconds(call)),
+        durationWaiting: Math.round(waitSeconds(call)),
+        externalId: call.externalId,
+        ...(url === undefined || waits ? {} : { recordUrl: url }),
+        ...(call.externalPhone === undefined ? {} : { externalPhone: call.externalPhone }),
+        ...(site === undefined ? {} : { site }),
+      },
+      codes: [],
+      dueAt: at,
+      expiresAt: undefined,
+      recording: waits ? { file, url, until: at + settings.recordingWait * 1000 } : undefined,
+    },
+  ];
+}

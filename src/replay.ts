@@ -1,0 +1,62 @@
+import type { Call, Fact } from './calls/call.ts';
+import type { HostEvent, Instant } from './calls/events.ts';
+import { HostCalls } from './calls/hostCalls.ts';
+import type { CallRecord } from './calls/record.ts';
+import { iso, recordOf } from './calls/record.ts';
+import type { HostRules } from './calls/rules.ts';
+import type { PlannedRequest, PlanSettings } from './delivery/plan.ts';
+import { plan } from './delivery/plan.ts';
+
+/** One line of `replay --json`. */
+export type ReplayLine =
+  | ({ type: 'call' } & CallRecord)
+  | { type: 'request'; at: string; method: 'POST'; path: string; form: Record<string, string> }
+  | { type: 'dropped'; linkedid: string; reason: string };
+
+/**
+ * Runs recorded events through the core and the planner as the daemon would, without database and network: what would
+ * be sent when, and what is known of each call at its end. Time is the stream's own.
+ */
+export function* replay(events: Iterable<HostEvent>, rules: HostRules, settings: PlanSettings): Generator<ReplayLine> {
+  const host = new HostCalls(rules);
+  for (const event of events) {
+    for (let due = host.wakeAt(); due !== undefined && due < event.at; due = host.wakeAt()) {
+      yield* tell(host.apply({ event: 'Tick', at: due }), rules, settings);
+    }
+    yield* tell(host.apply(event), rules, settings);
+  }
+  for (let due = host.wakeAt(); due !== undefined; due = host.wakeAt()) {
+    yield* tell(host.apply({ event: 'Tick', at: due }), rules, settings);
+  }
+  for (const call of host.calls()) if (call.direction !== 'internal') yield { type: 'call', ...recordOf(call, rules.policies) };
+}
+
+function* tell(facts: readonly Fact[], rules: HostRules, settings: PlanSettings): Generator<ReplayLine> {
+  for (const fact of facts) {
+    for (const request of plan(fact, settings)) yield requestLine(request);
+    const ended = endedCall(fact);
+    if (ended !== undefined) yield { type: 'call', ...recordOf(ended, rules.policies) };
+    if (fact.fact === 'dropped') yield { type: 'dropped', linkedid: fact.linkedid, reason: fact.reason };
+  }
+}
+
+/** The call a fact ends. Internal calls are told only by their `dropped` fact. */
+function endedCall(fact: Fact): Call | undefined {
+  if (fact.fact === 'call.finished' || fact.fact === 'call.missed') return fact.call;
+  if (fact.fact === 'dropped' && fact.call?.direction === 'internal') return fact.call;
+  return undefined;
+}
+
+function requestLine(request: PlannedRequest): ReplayLine {
+  const at: Instant = request.dueAt;
+  const upload = request.kind === 'upload';
+  // Without a disk to look at, the recording is taken to be there.
+  const payload = request.recording === undefined ? request.payload : { ...request.payload, recordUrl: request.recording.url };
+  return {
+    type: 'request',
+    at: iso(at),
+    method: 'POST',
+    path: upload ? '/api/v5/telephony/calls/upload' : '/api/v5/telephony/call/event',
+    form: upload ? { calls: JSON.stringify([payload]) } : { event: JSON.stringify(payload) },
+  };
+}
