@@ -113,10 +113,10 @@ function safeObject(name: string, value: object, above: readonly object[]): unkn
   if (types.isNativeError(value) || value instanceof Error) return safeError(value, above);
   if (types.isDate(value)) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
   if (ArrayBuffer.isView(value)) return `[${String(value.byteLength)} bytes]`;
-  if (value instanceof Map) return safeObject(name, Object.fromEntries(value), above);
-  const items = value instanceof Set ? [...(value as Set<unknown>)] : value;
+  if (value instanceof Map) return safeObject(name, Object.fromEntries(value as Map<string, unknown>), above);
+  const items: object = value instanceof Set ? [...(value as Set<unknown>)] : value;
   if (Array.isArray(items)) {
-    const kept = items.slice(0, LONGEST_LIST).map((item) => safeValue(name, item, above));
+    const kept = items.slice(0, LONGEST_LIST).map((item: unknown) => safeValue(name, item, above));
     return items.length > LONGEST_LIST ? [...kept, `… (${String(items.length)} entries)`] : kept;
   }
   const safe: Record<string, unknown> = Object.create(null) as Record<string, unknown>;

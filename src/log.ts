@@ -52,7 +52,7 @@ export interface RootLog extends Logger {
 /** The daemon's log. Never throws and never waits, whatever becomes of its reader. */
 export function createLog(options: LogOptions): RootLog {
   const stream = options.stream ?? process.stdout;
-  const colours = 'isTTY' in stream && stream.isTTY === true;
+  const colours = 'isTTY' in stream && stream.isTTY;
   const line = (record: LogRecord): string =>
     options.format === 'json' ? jsonLine(record) : prettyLine(record, colours);
   const sink = new BoundedSink(stream, (message) => line({ level: 'warn', message, fields: {}, at: new Date() }));
@@ -60,9 +60,9 @@ export function createLog(options: LogOptions): RootLog {
     levels: { error: 0, warn: 1, info: 2, debug: 3 },
     level: options.level,
     format: winston.format((info) => info)(),
-    transports: [new winston.transports.Stream({ stream: sink.asStream() })],
     exitOnError: false,
   });
+  logger.pipe(sink.asStream());
   const says = (bound: LogFields): Logger => {
     const at = (level: LogRecord['level']) => (message: string, fields?: LogFields) => {
       if (!logger.isLevelEnabled(level)) return;
@@ -114,10 +114,12 @@ class BoundedSink {
   }
 
   /** See `RootLog.flush`. */
-  flush(): Promise<void> {
+  async flush(): Promise<void> {
+    // What was said in this turn of the event loop may still be inside winston.
+    await new Promise((resolve) => setImmediate(resolve));
     const stream = this.#stream;
-    if (stream.writableLength === 0 || !stream.writable) return Promise.resolve();
-    return new Promise((resolve) => {
+    if (stream.writableLength === 0 || !stream.writable) return;
+    await new Promise<void>((resolve) => {
       const stuck = setTimeout(resolve, FLUSH_DEADLINE);
       stream.write('', () => {
         clearTimeout(stuck);
@@ -127,7 +129,10 @@ class BoundedSink {
   }
 
   #write(line: string): void {
-    if (!this.#stream.writable || this.#stream.writableLength + line.length > LONGEST_BACKLOG) return this.#drop();
+    if (!this.#stream.writable || this.#stream.writableLength + line.length > LONGEST_BACKLOG) {
+      this.#drop();
+      return;
+    }
     if (this.#untold > 0) {
       const told = `${String(this.#untold)} log lines were dropped: nobody read them in time`;
       this.#untold = 0;

@@ -151,19 +151,21 @@ function parse(
   for (const [name, option] of Object.entries(options)) {
     const empty = option.type === 'boolean' ? false : option.multiple ? [] : option.default;
     values[name] = parsed.values[name] ?? empty;
-    for (const value of option.choices ? [values[name]].flat() : []) {
-      if (value === undefined || option.choices?.includes(String(value))) continue;
-      const meant = didYouMean(String(value), option.choices ?? []);
-      throw new UsageError(
-        `${spec.name}: --${name} must be one of ${option.choices?.join(', ') ?? ''}${meant ? `; did you mean "${meant}"?` : ''}`,
-      );
-    }
+    checkChoice(spec.name, name, option, parsed.values[name]);
   }
   const [least, most] = spec.args ?? [0, 0];
   const given = parsed.positionals.length;
   if (given < least) throw new UsageError(`${spec.name}: ${spec.usage ?? 'an argument'} is missing`);
   if (given > most) throw new UsageError(`${spec.name}: "${parsed.positionals[most] ?? ''}" is one argument too many`);
   return { values, args: parsed.positionals };
+}
+
+function checkChoice(command: string, name: string, { choices }: OptionSpec, value: unknown): void {
+  const wrong = [value].flat().find((item) => typeof item === 'string' && choices && !choices.includes(item));
+  if (typeof wrong !== 'string' || !choices) return;
+  const meant = didYouMean(wrong, choices);
+  const hint = meant ? `; did you mean "${meant}"?` : '';
+  throw new UsageError(`${command}: --${name} must be one of ${choices.join(', ')}${hint}`);
 }
 
 /** What node:util says of a wrong option, in our words. */

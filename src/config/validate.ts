@@ -27,17 +27,9 @@ type RawIssue = Parameters<z.core.$ZodErrorMap>[0];
 function explain(issue: RawIssue, yaml: YamlFile, root: SchemaNode): string | undefined {
   const path = issue.path ?? [];
   const node = schemaAt(root, path);
-  switch (issue.code) {
-    case 'invalid_type':
-      return explainType(issue.expected, issue.input, yaml.source(path), node);
-    case 'invalid_value':
-      return oneOf(issue.values, issue.input);
-    case 'too_small':
-    case 'too_big':
-      return range(node);
-    default:
-      return undefined;
-  }
+  if (issue.code === 'invalid_type') return explainType(issue.expected, issue.input, yaml.source(path), node);
+  if (issue.code === 'invalid_value') return oneOf(issue.values, issue.input);
+  return issue.code === 'too_small' || issue.code === 'too_big' ? range(node) : undefined;
 }
 
 function explainType(
@@ -51,7 +43,7 @@ function explainType(
   switch (expected) {
     case 'string':
       if (typeof input === 'object') return `must be one text, not ${kindOf(input)}`;
-      return `is read as ${kindOf(input)}; quote it: "${source ?? String(input)}"`;
+      return `is read as ${kindOf(input)}; quote it: "${source ?? JSON.stringify(input)}"`;
     case 'number':
     case 'int': {
       const number = typeof input === 'string' && /^-?\d+$/.test(input) ? `write ${input} without quotes` : range(node);
