@@ -54,16 +54,34 @@ async function claimKind(db: Db, kind: OutboxKind, limit: number, options: Claim
   const { watermark } = options;
   if (!watermark) return claimFrom(db, kind, limit, options, undefined);
   const since = startFor(watermark, kind);
-  let rows = await claimFrom(db, kind, limit, options, since);
+  const rows = await claimFrom(db, kind, limit, options, since);
   // Fewer than asked for: what is left may lie before the mark (a lease that ended, a row given back, an early due time).
-  if (since && rows.length < limit)
-    rows = rows.concat(await claimFrom(db, kind, limit - rows.length, options, undefined));
+  if (since && rows.length < limit) {
+    rows.push(...(await claimFrom(db, kind, limit - rows.length, options, undefined)));
+    rows.sort(byAge);
+  }
   moved(watermark, kind, rows.length < limit ? undefined : rows[0]?.nextAt);
   return rows;
 }
 
-async function claimFrom(db: Db, kind: OutboxKind, limit: number, o: ClaimOptions, since: Date | undefined) {
-  const rows = await db
+async function claimFrom(
+  db: Db,
+  kind: OutboxKind,
+  limit: number,
+  options: ClaimOptions,
+  since: Date | undefined,
+): Promise<(ClaimedRow & { nextAt: Date })[]> {
+  const rows = await claimQuery(db, kind, limit, options, since).execute();
+  return rows.sort(byAge);
+}
+
+function byAge(a: { nextAt: Date; id: string }, b: { nextAt: Date; id: string }): number {
+  return a.nextAt.getTime() - b.nextAt.getTime() || Number(a.id) - Number(b.id);
+}
+
+/** The claim's statement. Exported for the test that reads its plan. */
+export function claimQuery(db: Db, kind: OutboxKind, limit: number, o: ClaimOptions, since: Date | undefined) {
+  return db
     .with('picked', (q) =>
       q
         .selectFrom('outbox as o')
@@ -103,9 +121,7 @@ async function claimFrom(db: Db, kind: OutboxKind, limit: number, o: ClaimOption
       'outbox.expires_at as expiresAt',
       'outbox.lease_epoch as leaseEpoch',
       'outbox.next_at as nextAt',
-    ])
-    .execute();
-  return rows.sort((a, b) => a.nextAt.getTime() - b.nextAt.getTime() || Number(a.id) - Number(b.id));
+    ]);
 }
 
 type OutboxRef = ExpressionBuilder<Database & { o: Database['outbox'] }, 'o'>;
