@@ -43,6 +43,7 @@ export function toHostEvent(
   arrivedAt: Instant,
   variables: ReadonlySet<string> = defaultVariables,
 ): HostEvent | undefined {
+  if (message.kind !== 'Event') return undefined;
   const event = message.name;
   switch (event) {
     case 'Newchannel':
