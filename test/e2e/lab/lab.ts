@@ -1,0 +1,55 @@
+/** What a scenario gets: a running PBX, its phones, and the outside world. */
+import type { Asterisk } from './asterisk.ts';
+import { phoneSecret } from './conf/sip.ts';
+import { SipAgent } from './sip/agent.ts';
+
+/** A telephone of an employee. */
+export interface Phone {
+  /** Its extension. */
+  ext: string;
+  agent: SipAgent;
+}
+
+/** Everything a scenario plays with. */
+export interface Lab {
+  asterisk: Asterisk;
+  /** Outside line of Belarusian numbers: places customers' calls and receives ours. */
+  by: SipAgent;
+  /** Outside line of Russian numbers. */
+  ru: SipAgent;
+  /** Registered telephones of 150, 151, 152. */
+  phone150: Phone;
+  phone151: Phone;
+  phone152: Phone;
+  /** A second device of an extension, registered now. `number` (160-199) is its address in the lab. */
+  secondDevice(ext: string, number: number): Promise<Phone>;
+}
+
+/** Opens phones and providers around a running Asterisk. `close` frees their addresses. */
+export async function openLab(asterisk: Asterisk): Promise<{ lab: Lab; close(): void }> {
+  const { network } = asterisk;
+  const agents: SipAgent[] = [];
+  const open = async (address: string, account?: { user: string; secret: string }): Promise<SipAgent> => {
+    const agent = await SipAgent.open({ address, pbx: network.pbx, ...(account === undefined ? {} : { account }) });
+    agents.push(agent);
+    return agent;
+  };
+  const device = async (ext: string, number: number): Promise<Phone> => {
+    const agent = await open(network.device(number), { user: ext, secret: phoneSecret(ext) });
+    await agent.register();
+    return { ext, agent };
+  };
+  const close = (): void => agents.forEach((agent) => agent.close());
+  try {
+    const [phone150, phone151, phone152] = [
+      await device('150', 150),
+      await device('151', 151),
+      await device('152', 152),
+    ];
+    const [by, ru] = [await open(network.providerBy), await open(network.providerRu)];
+    return { lab: { asterisk, by, ru, phone150, phone151, phone152, secondDevice: device }, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}

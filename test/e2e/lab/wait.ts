@@ -1,0 +1,30 @@
+/** Waiting in scenarios: for an event with a deadline, or for the time people talk. */
+
+/** The promise's value, or an error that says what was waited for in vain. */
+export function deadline<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${ms} ms in vain for ${what}`)), Math.max(ms, 1));
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** Lets `ms` pass: people talk, a phone rings. A scripted duration, never a guess at how long something else takes. */
+export function pass(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** A promise and the function that resolves it. */
+export interface Later<T> {
+  promise: Promise<T>;
+  resolve(value: T): void;
+}
+
+/** Something that happens once, later. */
+export function later<T>(): Later<T> {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}
