@@ -6,7 +6,7 @@ const URL_HINT =
 
 const databaseUrl = z
   .string()
-  .refine(isPasswordless)
+  .refine(isPasswordless, URL_HINT)
   .describe('postgres:// URL without a password (peer, certificate or .pgpass authentication).');
 
 /** `daemon.yaml`: what all enterprises share. */
