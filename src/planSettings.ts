@@ -20,13 +20,15 @@ export function planSettings(
   const { recordings, policies } = enterprise;
   return {
     policies: rules.policies,
-    zone: enterprise.retailcrm.timezone ?? zone ?? enterprise.timezone ?? 'UTC',
+    zone: enterprise.retailcrm.timezone ?? zone,
     popups: policies.popups,
     anonymousPhone: policies.anonymous.placeholder,
     codeOf: (ext) => codes.get(ext) ?? ext,
     siteOf: (number) => (number === undefined ? undefined : dids.get(number)?.site) ?? enterprise.retailcrm.site,
-    recordUrl: (call, file) =>
-      recordings === undefined ? undefined : recordUrl(recordings.url, call, file, host.id, enterprise.timezone ?? zone ?? 'UTC'),
+    recordUrl(call, file) {
+      if (recordings === undefined || (file === undefined && recordings.url.includes('{file}'))) return undefined;
+      return recordUrl(recordings.url, call, file ?? '', host.id, enterprise.timezone ?? zone ?? 'UTC');
+    },
     recordingWait: recordings?.directory === undefined ? 0 : recordings.waitSeconds,
   };
 }

@@ -7,8 +7,8 @@ import { toAccountTime } from '../retailcrm/time.ts';
 /** What planning must know of the enterprise. Everything else is in the fact. */
 export interface PlanSettings {
   policies: Policies;
-  /** IANA zone of the account's zone-less times (`retailcrm-api.md` 1). */
-  zone: string;
+  /** IANA zone of the account's zone-less times (`retailcrm-api.md` 1); undefined while nobody knows it yet. */
+  zone: string | undefined;
   /** Which popups are sent. */
   popups: { readonly in: boolean; readonly out: boolean; readonly hangup: boolean };
   /** Sent as the phone of a hidden number. */
@@ -17,8 +17,8 @@ export interface PlanSettings {
   codeOf(ext: string): string;
   /** Site (shop) of a DID, if any is configured. */
   siteOf(externalPhone: string | undefined): string | undefined;
-  /** Link to the recording with this file name; undefined = not linked. */
-  recordUrl(call: Call, file: string): string | undefined;
+  /** Link to the recording of an answered call; `file` is the name given to MixMonitor, if it was told. undefined = not linked. */
+  recordUrl(call: Call, file: string | undefined): string | undefined;
   /** Seconds an upload waits for the recording's file; 0 = the link is sent without looking. */
   recordingWait: number;
 }
@@ -37,8 +37,10 @@ export interface PlannedRequest {
   dueAt: Instant;
   /** Popups are worthless later than this (promise P5). */
   expiresAt: Instant | undefined;
-  /** The upload waits for this file until `recordingUntil`; it is sent with `recordUrl` when the file is there. */
+  /** The upload waits for this file until then; it is sent with `recordUrl` when the file is there. */
   recording: { file: string; url: string; until: Instant } | undefined;
+  /** The upload waits for the account's zone: `date` is missing in the payload, this is its instant. */
+  undated: Instant | undefined;
 }
 
 /** An `in` popup lives this long from the ring's start (P5); an `out` popup from the dial (`retailcrm-api.md` 4.1). */
@@ -138,6 +140,7 @@ function popup(
       dueAt: at,
       expiresAt,
       recording: undefined,
+      undated: undefined,
     },
   ];
 }
@@ -148,7 +151,7 @@ function upload(at: Instant, call: Call, settings: PlanSettings): PlannedRequest
   const owner = ownerOf(call, settings.policies);
   const site = settings.siteOf(call.externalPhone);
   const file = recordingOf(call)?.file;
-  const url = file === undefined ? undefined : settings.recordUrl(call, file);
+  const url = call.answeredAt === undefined ? undefined : settings.recordUrl(call, file);
   const waits = file !== undefined && url !== undefined && settings.recordingWait > 0;
   return [
     {
@@ -157,7 +160,7 @@ function upload(at: Instant, call: Call, settings: PlanSettings): PlannedRequest
       dedupKey: call.externalId,
       callId: call.externalId,
       payload: {
-        date: toAccountTime(call.startedAt, settings.zone),
+        ...(settings.zone === undefined ? {} : { date: toAccountTime(call.startedAt, settings.zone) }),
         type: call.direction,
         phone: phoneOf(call, settings),
         ...(owner === null ? {} : { code: settings.codeOf(owner) }),
@@ -173,6 +176,7 @@ function upload(at: Instant, call: Call, settings: PlanSettings): PlannedRequest
       dueAt: at,
       expiresAt: undefined,
       recording: waits ? { file, url, until: at + settings.recordingWait * 1000 } : undefined,
+      undated: settings.zone === undefined ? call.startedAt : undefined,
     },
   ];
 }

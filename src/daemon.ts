@@ -1,0 +1,65 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { Accounts } from './accounts.ts';
+import { resolveSecret } from './config/secrets.ts';
+import type { DaemonSettings, Settings } from './config/settings.ts';
+import type { Settled } from './deliveryLog.ts';
+import { Enterprise } from './enterprise.ts';
+import type { Logger } from './log.ts';
+import { projectRoot } from './root.ts';
+import type { Db } from './store/database.ts';
+import { openStore } from './store/database.ts';
+import { defaultDataDir, startEmbedded } from './store/embedded.ts';
+import { migrateDatabase } from './store/migrations.ts';
+
+/** A running daemon. */
+export interface Daemon {
+  readonly db: Db;
+  readonly enterprises: readonly Enterprise[];
+  /** Settles when everything heard so far is committed and everything due is delivered. */
+  drain(): Promise<void>;
+  /** In reverse of the start: hosts, intakes, delivery, database. At most about 10 s. */
+  stop(): Promise<void>;
+}
+
+/** Where the data are: a server somebody runs, or the embedded one. */
+export async function openDatabase(
+  settings: DaemonSettings,
+  log: Logger,
+): Promise<{ url: string; stop(): Promise<void> }> {
+  const fromEnv = process.env['DATABASE_URL'];
+  const { database } = settings;
+  if (database.kind === 'url') {
+    const url = typeof database.url === 'string' ? database.url : resolveSecret(database.url);
+    return { url, stop: () => Promise.resolve() };
+  }
+  if (fromEnv !== undefined && fromEnv !== '') return { url: fromEnv, stop: () => Promise.resolve() };
+  return startEmbedded({ dataDir: database.dir ?? join(defaultDataDir(), 'postgres'), log });
+}
+
+/** Reads as the list it is: database, schema, store, accounts, enterprises. */
+export async function startDaemon(settings: Settings, log: Logger, onSettled?: (settled: Settled) => void): Promise<Daemon> {
+  const database = await openDatabase(settings.daemon, log);
+  await migrateDatabase({ url: database.url, dir: join(projectRoot(), 'db/migrations'), log });
+  const store = await openStore({ url: database.url, log });
+  const owner = `${settings.daemon.instance ?? hostname()}/${process.pid}/${Date.now().toString(36)}`;
+  const accounts = new Accounts(store.db, log, owner, onSettled);
+  const enterprises = settings.enterprises.map((one) => new Enterprise(one, accounts.of(one), store.db, log));
+  await Promise.all(enterprises.map((enterprise) => enterprise.start()));
+  log.info(`ready: ${enterprises.length} enterprises, ${settings.enterprises.flatMap((one) => one.hosts).length} hosts`);
+
+  return {
+    db: store.db,
+    enterprises,
+    async drain() {
+      await Promise.all(enterprises.map((enterprise) => enterprise.drain()));
+      await Promise.all(accounts.all().map(({ worker }) => worker.drain()));
+    },
+    async stop() {
+      await Promise.all(enterprises.map((enterprise) => enterprise.stop()));
+      await accounts.stop();
+      await store.close();
+      await database.stop();
+    },
+  };
+}

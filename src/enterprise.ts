@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs';
+import type { Account } from './accounts.ts';
+import { HostLink } from './ami/link.ts';
+import type { LinkStatus } from './ami/link.ts';
+import { resolveSecret } from './config/secrets.ts';
+import type { EnterpriseSettings, HostSettings } from './config/settings.ts';
+import { Intake } from './intake.ts';
+import type { Logger } from './log.ts';
+import { planSettings } from './planSettings.ts';
+import { Recordings } from './recordings.ts';
+import { hostRules } from './rules.ts';
+import type { Db } from './store/database.ts';
+import { closeGap, openGap } from './store/gaps.ts';
+
+/** Pauses between attempts to learn the account's time zone, and between checks that it still holds. */
+const ZONE_RETRY_MS = 30_000;
+const ZONE_REFRESH_MS = 24 * 3600_000;
+
+/** Channel variables that carry the recording's name and the id of a click (`VarSet`, or `channelvars` of manager.conf). */
+const wantedVariables = new Set(['MIXMONITOR_FILENAME', 'REC_FILE', 'X_CRM_ID']);
+
+/** One Asterisk of the enterprise at run time. */
+interface Host {
+  settings: HostSettings;
+  intake: Intake;
+  link: HostLink;
+}
+
+/** One tenant at run time: its CRM account, and per host a link and an intake. Nothing below knows of other tenants. */
+export class Enterprise {
+  readonly id: string;
+  readonly #settings: EnterpriseSettings;
+  readonly #account: Account;
+  readonly #db: Db;
+  readonly #log: Logger;
+  readonly #hosts: Host[];
+  readonly #recordings: Recordings;
+  #zone: string | undefined;
+  #zoneTimer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  /** Throws SecretError when a host's password cannot be read. */
+  constructor(settings: EnterpriseSettings, account: Account, db: Db, log: Logger) {
+    this.id = settings.id;
+    this.#settings = settings;
+    this.#account = account;
+    this.#db = db;
+    this.#log = log.child({ enterprise: settings.id });
+    this.#zone = settings.retailcrm.timezone;
+    this.#hosts = settings.hosts.map((host) => this.#host(host));
+    this.#recordings = new Recordings({
+      db,
+      enterprise: settings,
+      log: this.#log,
+      zone: () => this.#zone,
+      onReady: () => account.worker.wake(),
+    });
+  }
+
+  /** How the links to its hosts stand, by host id. */
+  status(): Record<string, LinkStatus> {
+    return Object.fromEntries(this.#hosts.map(({ settings, link }) => [settings.id, link.status()]));
+  }
+
+  async start(): Promise<void> {
+    this.#account.worker.start();
+    this.#recordings.start();
+    if (this.#zone === undefined) void this.#learnZone();
+    for (const { settings, intake, link } of this.#hosts) {
+      await intake.start();
+      await openGap(this.#db, { enterprise: this.id, host: settings.id, from: new Date(), cause: 'the daemon was not running' });
+      link.start();
+    }
+  }
+
+  /** Stops listening, then writes what is left. The account's worker is stopped by its owner. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#zoneTimer);
+    await Promise.all(this.#hosts.map(({ link }) => link.stop()));
+    await Promise.all(this.#hosts.map(({ intake }) => intake.stop()));
+    await this.#recordings.stop();
+  }
+
+  /** Settles when everything heard so far is committed. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#hosts.map(({ intake }) => intake.drain()));
+  }
+
+  #host(host: HostSettings): Host {
+    const log = this.#log.child({ host: host.id });
+    const rules = hostRules(this.#settings, host);
+    const intake = new Intake({
+      enterprise: this.id,
+      host: host.id,
+      account: this.#account.key,
+      rules,
+      settings: () => planSettings(this.#settings, host, rules, this.#zone),
+      db: this.#db,
+      log,
+      onCommitted: () => this.#account.worker.wake(),
+    });
+    const { ami } = host;
+    const link = new HostLink({
+      host: ami.address,
+      port: ami.port,
+      username: ami.user,
+      secret: resolveSecret(ami.secret),
+      tls: ami.tls && {
+        ...(ami.tls.ca === undefined ? {} : { ca: readFileSync(ami.tls.ca) }),
+        ...(ami.tls.servername === undefined ? {} : { servername: ami.tls.servername }),
+      },
+      allowPlaintext: ami.allowPlaintextLogin,
+      variables: wantedVariables,
+      log,
+      onEvents: (events) => intake.take(events),
+      onState: (status) => this.#hostState(host, status, log),
+      onAuthRefused: () => log.error(`the host refuses user ${ami.user}: check manager.conf and ${ami.secret.key}; next try in a minute`),
+    });
+    return { settings: host, intake, link };
+  }
+
+  #hostState(host: HostSettings, status: LinkStatus, log: Logger): void {
+    const key = { enterprise: this.id, host: host.id };
+    const noted = (error: unknown): void => log.error('a gap could not be written down', { err: error });
+    if (status.state === 'live') {
+      log.info('connected and synced');
+      closeGap(this.#db, { ...key, to: new Date() }).catch(noted);
+    } else if (status.state === 'down' && !this.#stopped) {
+      log.warn(`connection lost: ${status.lastFault ?? 'unknown reason'}`);
+      openGap(this.#db, { ...key, from: new Date(status.since), cause: status.lastFault ?? 'connection lost' }).catch(noted);
+    }
+  }
+
+  /** `calls[].date` is in the account's own zone (`retailcrm-api.md` 1); uploads wait until it is known. */
+  async #learnZone(): Promise<void> {
+    let next = ZONE_REFRESH_MS;
+    try {
+      await this.#account.worker.pacers.general.take();
+      const { timezone } = await this.#account.client.settings();
+      if (timezone === undefined) throw new Error('the CRM names no time zone');
+      if (this.#zone !== timezone) this.#log.info(`the CRM account's time zone is ${timezone}`);
+      this.#zone = timezone;
+    } catch (error) {
+      next = this.#zone === undefined ? ZONE_RETRY_MS : ZONE_REFRESH_MS;
+      if (!this.#stopped && this.#zone === undefined) {
+        this.#log.warn('the CRM account did not tell its time zone; records wait until it does (or set retailcrm.timezone)', { err: error });
+      }
+    }
+    if (!this.#stopped) this.#zoneTimer = setTimeout(() => void this.#learnZone(), next);
+  }
+}

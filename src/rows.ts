@@ -1,0 +1,91 @@
+import type { Call, Fact } from './calls/call.ts';
+import { customerPhone, ownerOf, recordOf } from './calls/record.ts';
+import type { Policies } from './calls/rules.ts';
+import type { PlannedRequest } from './delivery/plan.ts';
+import type { CallRow } from './store/calls.ts';
+import type { DropRow } from './store/drops.ts';
+import type { NewOutboxRow } from './store/outbox.ts';
+
+/** Whose rows these are. */
+export interface Origin {
+  enterprise: string;
+  host: string;
+  /** Key of the CRM account. */
+  account: string;
+}
+
+/** The call's row: what people see of it, and while it lives what the core needs to take it up again. */
+export function callRow(call: Call, origin: Origin, policies: Policies): CallRow {
+  const ended = call.state === 'ended';
+  return {
+    enterprise: origin.enterprise,
+    host: origin.host,
+    externalId: call.externalId,
+    linkedid: call.linkedid,
+    direction: call.direction,
+    state: ended ? 'ended' : 'live',
+    result: call.result ?? null,
+    customerPhone: customerPhone(call),
+    externalPhone: call.externalPhone ?? null,
+    owner: ended ? ownerOf(call, policies) : null,
+    startedAt: new Date(call.startedAt),
+    answeredAt: call.answeredAt === undefined ? null : new Date(call.answeredAt),
+    endedAt: call.endedAt === undefined ? null : new Date(call.endedAt),
+    record: { ...recordOf(call, policies), resultDetail: call.detail ?? null, customerName: call.customerName ?? null, talks: call.talks },
+    live: ended ? null : call,
+  };
+}
+
+/** An upload that waits for its recording or for the account's time zone keeps what completes it beside the record. */
+export interface WaitingPayload {
+  record: Record<string, unknown>;
+  recording: { file: string; url: string } | null;
+  /** Milliseconds; the instant of the missing `date`. */
+  undated: number | null;
+}
+
+/** An undated upload waits as long as uploads live at all. */
+const UNDATED_MS = 14 * 24 * 3600_000;
+
+/**
+ * The outbox row of a planned request.
+ * @param skewMs the host's clock minus ours: due and expiry are told in the host's time, the outbox keeps ours
+ */
+export function outboxRow(request: PlannedRequest, origin: Origin, skewMs: number): NewOutboxRow {
+  const ours = (at: number): Date => new Date(at - skewMs);
+  const { recording, undated } = request;
+  const row: NewOutboxRow = {
+    ...origin,
+    kind: request.kind,
+    externalId: request.dedupKey,
+    callId: request.callId,
+    payload: JSON.stringify(request.payload),
+    dueAt: ours(request.dueAt),
+    expiresAt: request.expiresAt === undefined ? null : ours(request.expiresAt),
+  };
+  if (request.type !== undefined) {
+    row.type = request.type;
+    row.codes = [...request.codes];
+  }
+  if (recording === undefined && undated === undefined) return row;
+  const waiting: WaitingPayload = {
+    record: request.payload,
+    recording: recording === undefined ? null : { file: recording.file, url: recording.url },
+    undated: undated ?? null,
+  };
+  const until = recording === undefined ? request.dueAt + UNDATED_MS : recording.until;
+  return { ...row, state: 'waiting', payload: JSON.stringify(waiting), dueAt: ours(until) };
+}
+
+/** The ledger's row of something that is not told to the CRM. */
+export function dropRow(fact: Extract<Fact, { fact: 'dropped' }>, origin: Origin): DropRow {
+  return {
+    enterprise: origin.enterprise,
+    host: origin.host,
+    linkedid: fact.linkedid,
+    externalId: fact.call?.externalId ?? null,
+    reason: fact.reason,
+    at: new Date(fact.at),
+    detail: fact.call === undefined ? null : { direction: fact.call.direction, detail: fact.call.detail ?? null },
+  };
+}
