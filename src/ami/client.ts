@@ -68,7 +68,7 @@ export function backoffMs(failures: number, random: number, times: RetryTimes = 
 
 /** Pause after a refused login: `refusedMs` ± 20 %. */
 export function refusedPauseMs(random: number, times: RetryTimes = defaultRetryTimes): number {
-  return times.refusedMs * (0.8 + 0.4 * random);
+  return Math.round(times.refusedMs * (0.8 + 0.4 * random));
 }
 
 const nameErrors = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL']);

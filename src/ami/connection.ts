@@ -242,11 +242,15 @@ export class AmiConnection {
     const end = soFar.indexOf(10);
     const line = soFar.toString('latin1', 0, end === -1 ? Math.min(soFar.length, longestGreeting) : end).trimEnd();
     const wanted = 'Asterisk Call Manager/';
-    if (!line.startsWith(wanted.slice(0, line.length)) || (end === -1 && soFar.length > longestGreeting)) {
-      this.#close('notAsterisk', 'the server did not greet as Asterisk does');
+    if (end === -1 && soFar.length <= longestGreeting && wanted.startsWith(line.slice(0, wanted.length))) {
+      this.#greeting = soFar;
+      return Buffer.alloc(0);
     }
-    this.#greeting = end === -1 ? soFar : Buffer.from(line, 'latin1');
-    if (end === -1 || !line.startsWith(wanted)) return Buffer.alloc(0);
+    if (end === -1 || !line.startsWith(wanted)) {
+      this.#close('notAsterisk', 'the server did not greet as Asterisk does');
+      return Buffer.alloc(0);
+    }
+    this.#greeting = Buffer.from(line, 'latin1');
     this.#cancelTimer();
     this.#state = 'login';
     this.#challenge();

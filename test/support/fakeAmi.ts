@@ -198,7 +198,11 @@ export class FakeSession {
 
   /** Sends bytes and waits until the kernel has taken them: how a flood does not pile up in this process. */
   async pushDrained(bytes: string | Buffer): Promise<void> {
-    if (!this.socket.write(bytes)) await Promise.race([once(this.socket, 'drain'), once(this.socket, 'close')]);
+    if (this.socket.write(bytes) || this.closed) return;
+    await new Promise<void>((resolve) => {
+      this.socket.once('drain', resolve);
+      this.socket.once('close', () => resolve());
+    });
   }
 
   /** Sends one event. */

@@ -129,7 +129,10 @@ export async function startFake(options?: FakeAmiOptions): Promise<FakeAmi> {
 }
 
 /** A started client of a fake, without jitter. */
-export function startClient(ami: FakeAmi, options: Partial<AmiClientOptions> = {}): { client: AmiClient; told: Told } {
+export function startClient(
+  ami: Pick<FakeAmi, 'address'>,
+  options: Partial<AmiClientOptions> = {},
+): { client: AmiClient; told: Told } {
   const told = new Told();
   const client = new AmiClient(
     { ...ami.address, log: silentLog, random: () => 0, ...options },
