@@ -51,7 +51,7 @@ export function prettyLine(record: LogRecord, colours: boolean): string {
     ...(context.length > 0 ? [paint(BOLD, visible(context.join(' ')))] : []),
     visible(safeText(record.message)),
     ...(rest.length > 0
-      ? [paint(GREY, rest.map(([name, value]) => `${name}=${visible(brief(value))}`).join(' '))]
+      ? [paint(GREY, rest.map(([name, value]) => `${visible(name)}=${visible(brief(value))}`).join(' '))]
       : []),
   ].join(' ');
 }

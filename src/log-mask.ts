@@ -47,7 +47,7 @@ export function maskPhone(phone: string): string {
  * with a year; or a number with plus and separators, or seven digits and more. Bounded quantifiers only: callers write these texts.
  */
 const RUNS =
-  /(?<keep>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?<=\/[^\s/]{1,80})-[0-9a-f]{8}(?![0-9a-f])|(?<!\d)\d{9,10}\.\d{1,9}(?!\d)|(?<!\d|\+)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d))|\+\d(?:[ ().\u00a0-]{0,2}\d){6,18}|\d{7,}/gi;
+  /(?<keep>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|-(?<=\/[^\s/]{1,80}-)[0-9a-f]{8}(?![0-9a-f])|(?<!\d)\d{9,10}\.\d{1,9}(?!\d)|(?<!\d|\+)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d))|\+\d(?:[ ().\u00a0-]{0,2}\d){6,18}|\d{7,}/gi;
 
 /** Before a run of digits: it is a name for a thing, not for a person. */
 const ID_BEFORE = /(?:#|\b(?:id|ids|row|pid|port|offset|order)[ =:]{1,2})$/i;

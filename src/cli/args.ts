@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { parseArgs, types } from 'node:util';
 import { didYouMean } from '../config/problems.ts';
 import { EXIT, UsageError, exitCodeOf } from './errors.ts';
 import { commandHelp, overview } from './help.ts';
@@ -170,7 +170,7 @@ function checkChoice(command: string, name: string, { choices }: OptionSpec, val
 
 /** What node:util says of a wrong option, in our words. */
 function optionMessage(error: unknown, options: Options): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = types.isNativeError(error) ? error.message : String(error);
   const unknown = /^Unknown option '(-{1,2})([^']*)'/.exec(text);
   if (unknown) {
     const meant = unknown[1] === '--' ? didYouMean(unknown[2] ?? '', [...Object.keys(options), 'help']) : undefined;
@@ -184,11 +184,11 @@ function optionMessage(error: unknown, options: Options): string {
 
 function report(error: unknown, io: Io): number {
   const code = exitCodeOf(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = types.isNativeError(error) ? error.message : String(error);
   if (code === EXIT.config) printLine(io.err, message);
   else printLine(io.err, `${paint(io.err, 'bad', 'error:')} ${message}`);
   if (code === EXIT.usage) printLine(io.err, paint(io.err, 'dim', 'try --help'));
-  if (code === EXIT.internal && error instanceof Error) {
+  if (code === EXIT.internal && types.isNativeError(error)) {
     printLine(io.err, paint(io.err, 'dim', error.stack?.split('\n').slice(1).join('\n') ?? ''));
   }
   return code;

@@ -13,6 +13,7 @@ export interface SchemaNode {
   readonly minimum?: number;
   readonly maximum?: number;
   readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly additionalProperties?: unknown;
   readonly items?: SchemaNode;
   readonly anyOf?: readonly SchemaNode[];
 }

@@ -90,7 +90,7 @@ describe('what is no number of a customer', () => {
     '+++',
     '-',
     '375291234567890123',
-    `${'1'.repeat(5000)}`,
+    '1'.repeat(5000),
     '+375291234567\r\nAction: Logoff',
     '__proto__',
   ])('%p is not parsable and comes back as it was', (raw) => {
