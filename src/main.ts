@@ -1,1 +1,29 @@
-process.stdout.write('asterisk-retailcrm\n');
+import { runCommandLine } from './cli/args.ts';
+import { callsListCommand, callsShowCommand } from './cli/calls.ts';
+import { checkConfigCommand } from './cli/check-config.ts';
+import { deadDiscardCommand, deadListCommand, deadRetryCommand, deadShowCommand } from './cli/dead.ts';
+import { demoCommand } from './cli/demo.ts';
+import { migrateCommand } from './cli/migrate.ts';
+import { processIo } from './cli/output.ts';
+import { replayCommand } from './cli/replay.ts';
+import { runCommand } from './cli/run.ts';
+import { sandboxCommand } from './cli/sandbox.ts';
+import { versionCommand } from './cli/version.ts';
+
+const commands = [
+  runCommand,
+  checkConfigCommand,
+  migrateCommand,
+  demoCommand,
+  sandboxCommand,
+  callsListCommand,
+  callsShowCommand,
+  replayCommand,
+  deadListCommand,
+  deadShowCommand,
+  deadRetryCommand,
+  deadDiscardCommand,
+  versionCommand,
+];
+
+process.exitCode = await runCommandLine(commands, process.argv.slice(2), processIo());

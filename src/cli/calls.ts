@@ -1,0 +1,122 @@
+import { attemptsOf } from '../store/deadLetters.ts';
+import type { CallRow } from '../store/calls.ts';
+import { findCalls, listCalls } from '../store/calls.ts';
+import { outboxOfCall } from '../store/story.ts';
+import { defineCommand } from './args.ts';
+import { configOption, jsonOption, localTime, wholeNumber, withDatabase } from './common.ts';
+import { EXIT, EXIT_MEANING, UsageError } from './errors.ts';
+import { paint, printJson, printLine, printTable } from './output.ts';
+
+const exitCodes = {
+  1: 'there is no such call',
+  [EXIT.unavailable]: EXIT_MEANING[EXIT.unavailable] ?? '',
+  [EXIT.config]: EXIT_MEANING[EXIT.config] ?? '',
+};
+
+export const callsListCommand = defineCommand({
+  name: 'calls list',
+  group: 'Look into',
+  summary: 'calls, newest first',
+  options: {
+    ...configOption,
+    enterprise: { type: 'string', value: 'ID', help: 'only this enterprise' },
+    host: { type: 'string', value: 'ID', help: 'only this host' },
+    since: { type: 'string', value: 'TIME', help: 'not older than this, e.g. 2026-11-23 or 2026-11-23T09:00' },
+    phone: { type: 'string', value: 'NUMBER', help: 'only calls of this customer, E.164' },
+    result: { type: 'string', value: 'RESULT', help: 'only this result', choices: ['answered', 'no answer', 'busy', 'failed', 'not allowed', 'unknown'] },
+    limit: { type: 'string', value: 'N', help: 'at most this many', default: '50' },
+    ...jsonOption,
+  },
+  exitCodes,
+  examples: [
+    { line: 'calls list --since 2026-11-23 --result "no answer"', says: 'who was not reached today' },
+    { line: 'calls list --limit 1000 --json', says: 'for scripts' },
+  ],
+  run: async ({ out, options }) => {
+    const since = options.since === undefined ? undefined : new Date(options.since);
+    if (since !== undefined && Number.isNaN(since.getTime())) throw new UsageError(`--since ${options.since ?? ''} is no time; write 2026-11-23 or 2026-11-23T09:00`);
+    const rows = await withDatabase(options.config, (db) =>
+      listCalls(db, {
+        limit: wholeNumber('limit', options.limit),
+        ...(options.enterprise === undefined ? {} : { enterprise: options.enterprise }),
+        ...(options.host === undefined ? {} : { host: options.host }),
+        ...(options.phone === undefined ? {} : { phone: options.phone }),
+        ...(options.result === undefined ? {} : { result: options.result }),
+        ...(since === undefined ? {} : { since }),
+      }),
+    );
+    if (options.json) for (const row of rows) printJson(out, row.record);
+    else if (rows.length === 0) printLine(out, 'no calls');
+    else printTable(out, callColumns, rows);
+    return EXIT.ok;
+  },
+});
+
+const callColumns = [
+  { title: 'began', value: (row: CallRow) => localTime(row.startedAt) },
+  { title: 'enterprise', value: (row: CallRow) => row.enterprise },
+  { title: 'call', value: (row: CallRow) => row.externalId },
+  { title: 'dir', value: (row: CallRow) => row.direction },
+  { title: 'customer', value: (row: CallRow) => row.customerPhone ?? undefined },
+  { title: 'line', value: (row: CallRow) => row.externalPhone ?? undefined },
+  {
+    title: 'result',
+    value: (row: CallRow) => row.result ?? 'live',
+    style: (row: CallRow) => (row.result === 'answered' ? ('good' as const) : row.result === null ? ('dim' as const) : ('warn' as const)),
+  },
+  { title: 'owner', value: (row: CallRow) => row.owner ?? undefined },
+  { title: 'talk s', value: (row: CallRow) => seconds(row.answeredAt, row.endedAt), align: 'right' as const },
+];
+
+function seconds(from: Date | null, to: Date | null): string | undefined {
+  return from === null || to === null ? undefined : ((to.getTime() - from.getTime()) / 1000).toFixed(1);
+}
+
+export const callsShowCommand = defineCommand({
+  name: 'calls show',
+  group: 'Look into',
+  summary: 'one call: what is known, what was sent, what the CRM said',
+  usage: 'ID',
+  args: [1, 1],
+  description: ['ID is the call’s external id (pbx1-1795339498.0), its linkedid, or a part of either that fits one call only.'],
+  options: { ...configOption, enterprise: { type: 'string', value: 'ID', help: 'only this enterprise' }, ...jsonOption },
+  exitCodes,
+  examples: [{ line: 'calls show 1795339498.0', says: 'the linkedid from a log line' }],
+  run: async ({ out, err, args, options }) => {
+    const id = args[0] ?? '';
+    const story = await withDatabase(options.config, async (db) => {
+      const calls = await findCalls(db, { id, ...(options.enterprise === undefined ? {} : { enterprise: options.enterprise }) });
+      const [call] = calls;
+      if (call === undefined || calls.length > 1) return { calls, sent: [] };
+      const rows = await outboxOfCall(db, call.enterprise, call.externalId);
+      const sent = await Promise.all(rows.map(async (row) => ({ ...row, attempts: await attemptsOf(db, row.id) })));
+      return { calls, sent };
+    });
+    const [call] = story.calls;
+    if (call === undefined) {
+      printLine(err, `there is no call ${id}; "calls list" shows those there are`);
+      return 1;
+    }
+    if (story.calls.length > 1) {
+      printTable(out, callColumns, story.calls);
+      printLine(err, `${story.calls.length} calls fit ${id}; take one of them`);
+      return 1;
+    }
+    if (options.json) {
+      printJson(out, { call: call.record, enterprise: call.enterprise, state: call.state, sent: story.sent });
+      return EXIT.ok;
+    }
+    printTable(out, callColumns, [call]);
+    printLine(out);
+    printLine(out, JSON.stringify(call.record, undefined, 2));
+    printLine(out);
+    for (const row of story.sent) {
+      const mark = row.state === 'done' ? 'good' : row.state === 'dead' ? 'bad' : 'warn';
+      printLine(out, `${localTime(row.dueAt)}  ${row.kind} ${row.type ?? ''} ${row.codes?.join(',') ?? ''}  ${paint(out, mark, row.state)} ${row.reason ?? ''}`);
+      for (const attempt of row.attempts) {
+        printLine(out, paint(out, 'dim', `  ${localTime(attempt.at)}  ${attempt.outcome} ${attempt.status ?? ''} ${attempt.latencyMs ?? '–'} ms ${attempt.reason ?? ''}`));
+      }
+    }
+    return EXIT.ok;
+  },
+});

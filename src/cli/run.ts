@@ -1,0 +1,39 @@
+import { startDaemon } from '../daemon.ts';
+import { version } from '../version.ts';
+import { defineCommand } from './args.ts';
+import { configOption, logFor, logOption, settingsFrom, signalled } from './common.ts';
+import { EXIT, EXIT_MEANING } from './errors.ts';
+
+/** How long an orderly stop may take before the process ends anyway, milliseconds. */
+const STOP_MS = 15_000;
+
+export const runCommand = defineCommand({
+  name: 'run',
+  group: 'Serve',
+  summary: 'run the daemon: listen to every host, tell the CRM every call',
+  description: [
+    'Checks the configuration (all errors of all files at once), opens the database and brings its schema up to date, then connects to every host. Runs until SIGTERM or SIGINT; both end it in order within seconds and lose nothing.',
+    'A host, a CRM account or the database that is away does not stop the others; the log says so and the daemon keeps trying.',
+  ],
+  options: { ...configOption, ...logOption },
+  exitCodes: { [EXIT.config]: EXIT_MEANING[EXIT.config] ?? '', [EXIT.unavailable]: EXIT_MEANING[EXIT.unavailable] ?? '' },
+  examples: [
+    { line: 'run --config /etc/asterisk-retailcrm', says: 'as the systemd unit does' },
+    { line: 'run --log pretty', says: 'in a terminal, with config/daemon.yaml' },
+  ],
+  run: async ({ options }) => {
+    const settings = settingsFrom(options.config);
+    const log = logFor(settings, options.log);
+    log.info(`asterisk-retailcrm ${version} starts`);
+    process.on('unhandledRejection', (reason) => log.error('a promise was rejected and nobody listened', { err: reason }));
+    const stopping = signalled('SIGTERM', 'SIGINT');
+    const daemon = await startDaemon(settings, log);
+    const signal = await stopping;
+    log.info(`${signal}: stopping`);
+    setTimeout(() => process.exit(EXIT.internal), STOP_MS).unref();
+    await daemon.stop();
+    log.info('stopped');
+    await log.flush();
+    return EXIT.ok;
+  },
+});
