@@ -135,6 +135,19 @@ export class AmiClient {
   }
 
   #connect(): void {
+    try {
+      this.#open();
+    } catch (error) {
+      // A port out of range or a `ca` that is no certificate: thrown at once, and no better in a second.
+      this.#log.error('ami: cannot connect', { err: error });
+      this.#wentDown(
+        { cause: 'connectFailed', detail: 'the settings of the connection are unusable' },
+        this.#clock.now(),
+      );
+    }
+  }
+
+  #open(): void {
     const { limits, wanted, variables } = this.#options;
     const connection = new AmiConnection(
       this.#address(),

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type LookupFunction, type Socket, type TcpSocketConnectOpts } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { type ActionOutcome, type ListOutcome, PendingActions } from './actions.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -20,6 +20,8 @@ export interface AmiAddress {
   tls?: { ca?: string | Buffer; servername?: string } | undefined;
   /** Event classes to ask for (`Events` header). Default `call,system`; `dialplan` and `user` can carry forged events. */
   events?: string | undefined;
+  /** Resolver to use instead of the system's. */
+  lookup?: LookupFunction | undefined;
   /** Lets the secret go out readable without TLS when the server refuses the MD5 challenge. Default false. */
   allowPlaintext?: boolean | undefined;
 }
@@ -125,6 +127,8 @@ export interface ConnectionParts {
 type State = 'connecting' | 'greeting' | 'login' | 'booting' | 'booted' | 'closing';
 
 const longestGreeting = 256;
+/** How long a Logoff may take to leave. */
+const farewellMs = 1_000;
 
 /**
  * One TCP or TLS connection to a manager, from connect to close. It is never used again: unfinished messages, pending
@@ -220,8 +224,9 @@ export class AmiConnection {
 
   /** Says Logoff where there was a login, and closes. Resolves when the socket is gone, after a second at the latest. */
   async stop(): Promise<void> {
-    if (this.#state === 'booting' || this.#state === 'booted') this.#write({ Action: 'Logoff' });
-    this.#close('stopped', 'stopped');
+    const loggedIn = this.#state === 'booting' || this.#state === 'booted';
+    if (loggedIn) this.#write({ Action: 'Logoff' });
+    this.#close('stopped', 'stopped', loggedIn ? farewellMs : 0);
     await this.#closed;
   }
 
@@ -358,23 +363,26 @@ export class AmiConnection {
     this.#close(cause, code);
   }
 
-  #close(cause: CloseCause, detail: string): void {
+  /** @param lingerMs how long what was written may take to leave; 0 drops it. */
+  #close(cause: CloseCause, detail: string, lingerMs = 0): void {
     if (this.#state === 'closing') return;
     this.#state = 'closing';
     this.#cancelTimer();
     this.#framer.stop();
-    if (cause === 'stopped') {
+    if (lingerMs > 0) {
       this.#socket.end();
-      setTimeout(() => this.#socket.destroy(), 1_000).unref();
+      setTimeout(() => this.#socket.destroy(), lingerMs).unref();
     } else this.#socket.destroy();
     this.#pending.abandon(`connection lost: ${cause}`);
     this.#listener.closed({ cause, detail }, this.#heardAt);
   }
 }
 
-function openSocket({ host, port, tls }: AmiAddress): Socket {
-  if (!tls) return connectTcp({ host, port });
-  const options: ConnectionOptions = { host, port, minVersion: 'TLSv1.2' };
+function openSocket({ host, port, tls, lookup }: AmiAddress): Socket {
+  const target: TcpSocketConnectOpts = { host, port };
+  if (lookup) target.lookup = lookup;
+  if (!tls) return connectTcp(target);
+  const options: ConnectionOptions = { ...target, minVersion: 'TLSv1.2' };
   if (tls.ca !== undefined) options.ca = tls.ca;
   const servername = tls.servername ?? (isIP(host) ? undefined : host);
   if (servername !== undefined) options.servername = servername;

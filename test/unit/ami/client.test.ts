@@ -71,6 +71,39 @@ describe('pauses', () => {
     const again = await startFake({ port });
     await again.nextLogin();
     await told.until(() => told.ups.length === 1);
+    expect(told.downs).toEqual([]);
+  });
+
+  test('the resolver is down: the address that worked last is as good (A24)', async () => {
+    const ami = await startFake();
+    const asked: string[] = [];
+    const { told } = startClient(ami, {
+      host: 'pbx.test',
+      lookup: (host, _, done) => {
+        asked.push(host);
+        if (asked.length === 1) done(null, [{ address: '127.0.0.1', family: 4 }]);
+        else done(Object.assign(new Error('no'), { code: 'ENOTFOUND' }), []);
+      },
+    });
+    for (let drop = 1; drop <= 3; drop++) {
+      const session = await ami.nextLogin();
+      await told.until(() => told.ups.length === drop);
+      session.end();
+    }
+    await told.until(() => told.ups.length === 4);
+    expect(asked).toEqual(['pbx.test', 'pbx.test', 'pbx.test', 'pbx.test']);
+  });
+
+  test('settings nobody can connect with are said, not thrown', () => {
+    const clock = new ManualClock();
+    const { log, lines } = memoryLog();
+    const { client } = startClient(
+      { address: { host: '127.0.0.1', port: 70_000, username: 'crm', secret: 'x' } },
+      { clock, log },
+    );
+    expect(lines.join()).toContain('error ami: cannot connect');
+    expect(clock.waiting).toHaveLength(1);
+    expect(client.up).toBe(false);
   });
 });
 
@@ -309,6 +342,15 @@ describe('stop', () => {
     clock.advance(3_600_000);
     expect(clock.waiting).toEqual([]);
     expect(ami.connections).toBe(1);
+  });
+
+  test('while still connecting does not wait for anybody', async () => {
+    const ami = await startFake({ greeting: false });
+    const { client } = startClient(ami);
+    await ami.until(() => ami.connections === 1);
+    await client.stop();
+    await ami.until(() => ami.sessions.size === 0);
+    expect(ami.actions).toEqual([]);
   });
 
   test('of a server that hangs does not hang', async () => {

@@ -214,6 +214,22 @@ describe('life', () => {
     await ami.until(() => session.received.match(/Action: Ping/g)?.length === 5);
   });
 
+  test('a loop that stood still is no dead peer: what arrived meanwhile counts before a deadline speaks (A2)', async () => {
+    const ami = await startFake();
+    let pings = 0;
+    ami.on('Ping', (_, session) => {
+      pings++;
+      session.event('Alarm');
+      const until = performance.now() + 150;
+      while (performance.now() < until);
+      return undefined;
+    });
+    const { told } = startClient(ami, { limits: { pingMs: 40, pongMs: 40 } });
+    await ami.until(() => pings === 3);
+    await told.until(() => told.events.length >= 3);
+    expect(told.downs).toEqual([]);
+  });
+
   test('a close by the server is told at once', async () => {
     const ami = await startFake();
     const { told } = startClient(ami);

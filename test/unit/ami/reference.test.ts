@@ -4,7 +4,7 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import AsteriskManager, { type AsteriskManager as Manager, type ManagerItem } from 'asterisk-manager';
 import { AmiMessage } from '../../../src/ami/message.ts';
-import { type FakeAmi, FakeAmi as Fake } from '../../support/fakeAmi.ts';
+import type { FakeAmi, FakeSession } from '../../support/fakeAmi.ts';
 import { capture, cleanUp, frames, later, ManualClock, startClient, startFake, Told } from './support.ts';
 
 afterEach(cleanUp);
@@ -71,14 +71,14 @@ const half = 'Event: Hangup\r\nUniqueid: old.1\r\n';
 
 describe('asterisk-manager', () => {
   test('turns half an event and the next login into a Hangup without a cause; ours drops the half', async () => {
-    const drop = async (session: { push(text: string): void; end(): void }) => {
+    const drop = (session: FakeSession): void => {
       session.push(half);
       session.end();
     };
     const ami = await startFake({ fullyBooted: 'never' });
     const { manager, items, told } = startReference(ami);
-    await drop(await ami.nextLogin());
-    await told.until(() => manager.isConnected() !== true);
+    drop(await ami.nextLogin());
+    await told.until(() => !manager.isConnected());
     // What its own keepConnected does after 10 s: connect again, log in again.
     const reconnect = manager as unknown as {
       connect(port: number, host: string, done: () => void): void;
@@ -93,7 +93,7 @@ describe('asterisk-manager', () => {
 
     const own = await startFake();
     const { told: ours } = startClient(own);
-    await drop(await own.nextLogin());
+    drop(await own.nextLogin());
     await ours.until(() => ours.ups.length === 2);
     expect(ours.events).toEqual([]);
   });
@@ -138,16 +138,16 @@ describe('asterisk-manager', () => {
       const session = await ami.nextLogin();
       await told.until(() => items.length === 1);
       let elements = 0;
-      const { concat } = Array.prototype;
-      Array.prototype.concat = function (this: unknown[], ...others: unknown[][]) {
+      const concat = Reflect.get(Array.prototype, 'concat') as (this: unknown[], ...others: unknown[][]) => unknown[];
+      Reflect.set(Array.prototype, 'concat', function (this: unknown[], ...others: unknown[][]): unknown[] {
         elements += this.length;
         return concat.apply(this, others);
-      };
+      });
       try {
         await session.pushSlowly(answer(lines), 1448);
         await told.until(() => items.length === 2);
       } finally {
-        Array.prototype.concat = concat;
+        Reflect.set(Array.prototype, 'concat', concat);
       }
       return elements;
     };
@@ -183,7 +183,7 @@ describe('asterisk-manager', () => {
   test('into a TLS port too: it has no TLS; ours has', async () => {
     const ami = await startFake({ tls: true });
     const { manager, told } = startReference(ami);
-    await told.until(() => manager.isConnected() !== true);
+    await told.until(() => !manager.isConnected());
     expect(ami.actions).toEqual([]);
   });
 
@@ -204,7 +204,7 @@ describe('asterisk-manager', () => {
     const { manager, items, told } = startReference({ address: { ...ami.address, secret: 'wrong' } });
     let answered = 0;
     manager.action({ action: 'originate', channel: 'PJSIP/150' }, () => answered++);
-    await told.until(() => items.length === 1 && manager.isConnected() !== true);
+    await told.until(() => items.length === 1 && !manager.isConnected());
     expect(answered).toBe(0);
 
     const { client, told: ours } = startClient({ address: { ...ami.address, secret: 'wrong' } });
@@ -213,7 +213,7 @@ describe('asterisk-manager', () => {
   });
 
   test('never answers an action whose connection died; ours says unknown', async () => {
-    const silent = (ami: Fake) =>
+    const silent = (ami: FakeAmi) =>
       ami.on('Originate', (_, session) => {
         session.end();
         return undefined;
@@ -225,7 +225,7 @@ describe('asterisk-manager', () => {
     await told.until(() => items.length > 0);
     let answered = 0;
     const id = manager.action({ action: 'originate' }, () => answered++);
-    await told.until(() => manager.isConnected() !== true);
+    await told.until(() => !manager.isConnected());
     expect({ answered, leaked: manager.listeners(id).length }).toEqual({
       answered: 0,
       leaked: 1,
