@@ -1,40 +1,38 @@
-import type { EnterpriseYaml } from './enterprise-schema.ts';
+import type { Draft, Placed } from './draft.ts';
 import { extensionRegExp, globsOverlap } from './match.ts';
 import type { Problem } from './problems.ts';
 import type { YamlFile } from './yaml-file.ts';
 
-/** A validated file, and where its parts stand. */
-export interface CheckedFile {
-  readonly yaml: YamlFile;
-  readonly enterprise: EnterpriseYaml;
-}
-
 /** What the schema cannot see: keys of one enterprise's file that contradict each other. */
-export function checkEnterprise(file: CheckedFile): Problem[] {
+export function checkEnterprise(draft: Draft): Problem[] {
   return [
-    ...checkUnique(file),
-    ...checkTrunks(file),
-    ...checkEmployees(file),
-    ...checkPatterns(file),
-    ...checkDids(file),
+    ...checkUnique(draft),
+    ...checkTrunks(draft),
+    ...checkEmployees(draft),
+    ...checkPatterns(draft),
+    ...checkDefaultDid(draft),
   ];
 }
 
 /** What no file can see alone: enterprises that get in each other's way. */
-export function checkTogether(files: readonly CheckedFile[]): Problem[] {
-  const ids = files.map((file) => ({ file, value: file.enterprise.id, path: ['id'] }));
-  const numbers = files.map((file) => ({ file, value: file.enterprise.number, path: ['number'] }));
-  const accounts = files.map((file) => ({ file, value: file.enterprise.retailcrm.url, path: ['retailcrm', 'url'] }));
-  const dids = files.flatMap((file) =>
-    file.enterprise.dids.map((did, i) => ({ file, value: did.number, path: ['dids', i, 'number'] })),
-  );
+export function checkTogether(drafts: readonly Draft[]): Problem[] {
+  const of = (part: (draft: Draft) => readonly Placed<string>[]): Entry[] =>
+    drafts.flatMap((draft) => part(draft).map((placed) => ({ ...placed, yaml: draft.yaml })));
   return [
-    ...repeated(ids, 'across', (id) => `enterprise "${id}" is already in`),
-    ...repeated(numbers, 'across', (number) => `number "${number}" already belongs to the enterprise in`),
-    ...repeated(dids, 'across', (did) => `${did} already belongs to the enterprise in`),
-    ...repeated(files.flatMap(addresses), 'across', (address) => `${address} is already a host of the enterprise in`),
     ...repeated(
-      accounts,
+      of(({ id }) => (id ? [id] : [])),
+      'across',
+      (id) => `enterprise "${id}" is already in`,
+    ),
+    ...repeated(
+      of(({ number }) => (number ? [number] : [])),
+      'across',
+      (number) => `number "${number}" already belongs to the enterprise in`,
+    ),
+    ...repeated(of(numbersOf), 'across', (did) => `${did} already belongs to the enterprise in`),
+    ...repeated(of(addressesOf), 'across', (address) => `${address} is already a host of the enterprise in`),
+    ...repeated(
+      of(({ account }) => (account ? [account] : [])),
       'across',
       () => 'both enterprises share one rate limit: the same account is already in',
       'warning',
@@ -43,10 +41,8 @@ export function checkTogether(files: readonly CheckedFile[]): Problem[] {
 }
 
 /** A value and where it stands. */
-interface Entry {
-  readonly file: CheckedFile;
-  readonly value: string;
-  readonly path: readonly PropertyKey[];
+interface Entry extends Placed<string> {
+  readonly yaml: YamlFile;
 }
 
 /** One problem per entry whose value an earlier one has; `across` tells only of other files, `within` only of the same. */
@@ -61,130 +57,113 @@ function repeated(
     const key = entry.value.toLowerCase();
     const earlier = first.get(key);
     if (!earlier) first.set(key, entry);
-    if (!earlier || (earlier.file === entry.file) !== (scope === 'within')) return [];
-    const { file, line } = earlier.file.yaml.problem('error', earlier.path, '');
+    if (!earlier || (earlier.yaml === entry.yaml) !== (scope === 'within')) return [];
+    const { file, line } = earlier.yaml.problem('error', earlier.path, '');
     const where = scope === 'across' ? `${file}:${line}` : `line ${line}`;
-    return [entry.file.yaml.problem(severity, entry.path, `${says(entry.value)} ${where}`)];
+    return [entry.yaml.problem(severity, entry.path, `${says(entry.value)} ${where}`)];
   });
+}
+
+function numbersOf({ dids }: Draft): Placed<string>[] {
+  return dids.map(({ value, path }) => ({ value: value.number, path: [...path, 'number'] }));
 }
 
 /** Where each host's manager interface is; one PBX under two ids would double every call. */
-function addresses(file: CheckedFile): Entry[] {
-  return file.enterprise.hosts.map(({ ami }, i) => ({
-    file,
+function addressesOf({ hosts }: Draft): Placed<string>[] {
+  return hosts.map(({ value: { ami }, path }) => ({
     value: `${ami.address}:${ami.port ?? (ami.tls ? 5039 : 5038)}`,
-    path: ['hosts', i, 'ami', 'address'],
+    path: [...path, 'ami', 'address'],
   }));
 }
 
-function checkUnique(file: CheckedFile): Problem[] {
-  const { hosts, dids, employees } = file.enterprise;
-  const entry = (value: string, ...path: PropertyKey[]): Entry => ({ file, value, path });
+function checkUnique(draft: Draft): Problem[] {
+  const { hosts, employees, yaml } = draft;
+  const once = (entries: readonly Placed<string>[], says: (value: string) => string): Problem[] =>
+    repeated(
+      entries.map((entry) => ({ ...entry, yaml })),
+      'within',
+      says,
+    );
   const extensions = new Set<string>();
-  const codes = employees.flatMap(({ code, extension }, i) => {
+  const codes = employees.flatMap(({ value: { code, extension }, path }) => {
     // An extension given twice is told as that, not as its code once more.
     if (code === undefined && extensions.has(extension)) return [];
     extensions.add(extension);
-    return [entry(code ?? extension, 'employees', i, code === undefined ? 'extension' : 'code')];
+    return [{ value: code ?? extension, path: [...path, code === undefined ? 'extension' : 'code'] }];
   });
-  const names = hosts.flatMap(({ id, trunks }, h) =>
-    trunks.map(({ name }, t) => ({ ...entry(name, 'hosts', h, 'trunks', t, 'name'), host: id })),
+  const lines = hosts.map(({ value, path }) =>
+    value.trunks.map(({ name }, t) => ({ value: name, path: [...path, 'trunks', t, 'name'] })),
+  );
+  const mobiles = employees.flatMap(({ value, path }) =>
+    value.mobiles.map((mobile, m) => ({ value: mobile, path: [...path, 'mobiles', m] })),
   );
   return [
-    ...repeated(
-      hosts.map((host, i) => entry(host.id, 'hosts', i, 'id')),
-      'within',
+    ...once(
+      hosts.map(({ value, path }) => ({ value: value.id, path: [...path, 'id'] })),
       (id) => `host "${id}" is already in`,
     ),
-    ...repeated(addresses(file), 'within', (address) => `${address} is already a host in`),
-    ...hosts.flatMap(({ id }) =>
-      repeated(
-        names.filter(({ host }) => host === id),
-        'within',
-        (name) => `outside line "${name}" is already in`,
-      ),
-    ),
-    ...repeated(
-      dids.map((did, i) => entry(did.number, 'dids', i, 'number')),
-      'within',
-      (did) => `${did} is already in`,
-    ),
-    ...repeated(
-      employees.map((employee, i) => entry(employee.extension, 'employees', i, 'extension')),
-      'within',
+    ...once(addressesOf(draft), (address) => `${address} is already a host in`),
+    ...lines.flatMap((names) => once(names, (name) => `outside line "${name}" is already in`)),
+    ...once(numbersOf(draft), (did) => `${did} is already in`),
+    ...once(
+      employees.map(({ value, path }) => ({ value: value.extension, path: [...path, 'extension'] })),
       (extension) => `extension "${extension}" already belongs to the employee in`,
     ),
-    ...repeated(codes, 'within', (code) => `CRM code "${code}" already belongs to the employee in`),
-    ...repeated(
-      employees.flatMap(({ mobiles }, e) => mobiles.map((mobile, i) => entry(mobile, 'employees', e, 'mobiles', i))),
-      'within',
-      (mobile) => `${mobile} is already a mobile in`,
-    ),
+    ...once(codes, (code) => `CRM code "${code}" already belongs to the employee in`),
+    ...once(mobiles, (mobile) => `${mobile} is already a mobile in`),
   ];
 }
 
-function checkTrunks(file: CheckedFile): Problem[] {
-  return file.enterprise.hosts.flatMap(({ trunks }, h) => {
+/** Channels that could belong to two lines of one host. */
+function checkTrunks({ hosts, yaml }: Draft): Problem[] {
+  return hosts.flatMap(({ value: { trunks }, path }) => {
     const patterns = trunks.flatMap((trunk, t) =>
-      trunk.channels.map((pattern, c) => ({ pattern, trunk, path: ['hosts', h, 'trunks', t, 'channels', c] })),
+      trunk.channels.map((pattern, c) => ({ pattern, trunk, path: [...path, 'trunks', t, 'channels', c] })),
     );
-    return patterns.flatMap(({ pattern, trunk, path }, later) => {
+    return patterns.flatMap(({ pattern, trunk, path: where }, later) => {
       const other = patterns
         .slice(0, later)
         .find((earlier) => earlier.trunk !== trunk && globsOverlap(pattern, earlier.pattern));
       if (!other) return [];
-      return [
-        file.yaml.problem(
-          'error',
-          path,
-          `"${pattern}" can fit the same channel as "${other.pattern}" of line "${other.trunk.name}"; make one of them narrower`,
-        ),
-      ];
+      const message = `"${pattern}" can fit the same channel as "${other.pattern}" of line "${other.trunk.name}"; make one of them narrower`;
+      return [yaml.problem('error', where, message)];
     });
   });
 }
 
 /** Employees whom no pattern would recognise. */
-function checkEmployees({ enterprise, yaml }: CheckedFile): Problem[] {
-  const patterns = enterprise.hosts.flatMap((host) => host.extensions.map(extensionRegExp));
-  const unknown = (extension: string, ...path: PropertyKey[]): Problem[] =>
-    patterns.some((pattern) => pattern.test(extension))
-      ? []
-      : [yaml.problem('error', path, `"${extension}" fits no pattern of hosts[].extensions; correct one of the two`)];
-  const owner = enterprise.policies.default_owner;
-  return [
-    ...enterprise.employees.flatMap(({ extension }, i) => unknown(extension, 'employees', i, 'extension')),
-    ...(owner === undefined ? [] : unknown(owner, 'policies', 'default_owner')),
-  ];
+function checkEmployees({ hosts, allHosts, employees, defaultOwner, yaml }: Draft): Problem[] {
+  if (!allHosts || hosts.length === 0) return [];
+  const patterns = hosts.flatMap(({ value }) => value.extensions.map(extensionRegExp));
+  const extensions = employees.map(({ value, path }) => ({ value: value.extension, path: [...path, 'extension'] }));
+  return [...extensions, ...(defaultOwner ? [defaultOwner] : [])]
+    .filter(({ value }) => !patterns.some((pattern) => pattern.test(value)))
+    .map(({ value, path }) =>
+      yaml.problem('error', path, `"${value}" fits no pattern of hosts[].extensions; correct one of the two`),
+    );
 }
 
 /** Patterns of extensions that fit outside numbers too, or nobody. */
-function checkPatterns({ enterprise, yaml }: CheckedFile): Problem[] {
-  const { hosts, employees, dids } = enterprise;
-  const outside = [...dids.map(({ number }) => number), ...employees.flatMap(({ mobiles }) => mobiles)];
-  return hosts.flatMap((host, h) =>
-    host.extensions.flatMap((source, p) => {
-      const path = ['hosts', h, 'extensions', p];
+function checkPatterns({ hosts, dids, employees, allEmployees, yaml }: Draft): Problem[] {
+  const outside = [...dids.map(({ value }) => value.number), ...employees.flatMap(({ value }) => value.mobiles)];
+  const nobody = (pattern: RegExp): boolean =>
+    allEmployees && employees.length > 0 && !employees.some(({ value }) => pattern.test(value.extension));
+  return hosts.flatMap((host) =>
+    host.value.extensions.flatMap((source, p) => {
+      const path = [...host.path, 'extensions', p];
       const pattern = extensionRegExp(source);
       const both = outside.find((number) => pattern.test(number.slice(1)));
       if (both !== undefined) {
-        return [
-          yaml.problem(
-            'error',
-            path,
-            `"${source}" fits the outside number ${both} too; allow only as many digits as extensions have`,
-          ),
-        ];
+        const message = `"${source}" fits the outside number ${both} too; allow only as many digits as extensions have`;
+        return [yaml.problem('error', path, message)];
       }
-      if (employees.length === 0 || !yaml.has(path) || employees.some(({ extension }) => pattern.test(extension)))
-        return [];
+      if (!yaml.has(path) || !nobody(pattern)) return [];
       return [yaml.problem('warning', path, `"${source}" fits the extension of no employee`)];
     }),
   );
 }
 
-function checkDids({ enterprise, yaml }: CheckedFile): Problem[] {
-  const { default_did: did, dids } = enterprise;
-  if (did === undefined || dids.some(({ number }) => number === did)) return [];
-  return [yaml.problem('error', ['default_did'], `${did} is not among dids; add it there`)];
+function checkDefaultDid({ defaultDid, dids, allDids, yaml }: Draft): Problem[] {
+  if (!defaultDid || !allDids || dids.some(({ value }) => value.number === defaultDid.value)) return [];
+  return [yaml.problem('error', defaultDid.path, `${defaultDid.value} is not among dids; add it there`)];
 }

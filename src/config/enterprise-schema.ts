@@ -34,14 +34,16 @@ const retailcrmSchema = z
   })
   .describe('The RetailCRM account.');
 
-const didSchema = z.strictObject({
+/** One number customers dial. */
+export const didSchema = z.strictObject({
   number: e164.describe('The number customers dial, E.164 and quoted: "+375171234503".'),
   name: text.optional().describe('What people call it: "Advertising", "Shop in Brest".'),
   site: text.optional().describe('Code of the CRM site (shop) of calls to this number.'),
   upload: z.boolean().default(true).describe('false: calls to this number are not told to the CRM. Default true.'),
 });
 
-const employeeSchema = z.strictObject({
+/** One employee. */
+export const employeeSchema = z.strictObject({
   extension: extension.describe('Her extension on the PBX, quoted: "150".'),
   user: z.int().min(1).optional().describe('Id of her user in the CRM. Default: found by the code.'),
   name: text.optional().describe('Her name, for logs and pages.'),

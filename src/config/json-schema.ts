@@ -20,10 +20,16 @@ export interface SchemaNode {
 
 const schemas = { daemon: daemonSchema, enterprise: enterpriseSchema };
 
+const made = new Map<FileKind, SchemaNode>();
+
 /** JSON Schema (draft 7) for editors: completion, descriptions, and the same refusals as far as the language goes. */
 export function jsonSchema(kind: FileKind): SchemaNode {
-  const schema = z.toJSONSchema(schemas[kind], { io: 'input', target: 'draft-7', unrepresentable: 'any' });
-  return schema as SchemaNode;
+  let schema = made.get(kind);
+  if (!schema) {
+    schema = z.toJSONSchema(schemas[kind], { io: 'input', target: 'draft-7', unrepresentable: 'any' }) as SchemaNode;
+    made.set(kind, schema);
+  }
+  return schema;
 }
 
 /** The part of the schema that speaks of `path`; undefined = no such key. */

@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { buildDaemon, buildEnterprise } from './build.ts';
-import { type CheckedFile, checkEnterprise, checkTogether } from './checks.ts';
+import { checkEnterprise, checkTogether } from './checks.ts';
 import { daemonSchema } from './daemon-schema.ts';
+import { type Draft, draftOf } from './draft.ts';
 import { enterpriseSchema } from './enterprise-schema.ts';
 import { ConfigError, type Problem } from './problems.ts';
 import type { DaemonSettings, EnterpriseSettings, Settings } from './settings.ts';
@@ -53,7 +54,7 @@ export function readAll(path: string): ConfigReport {
   const found = enterpriseFiles(dir);
   const read = found.map((enterprise) => readEnterprise(enterprise));
   const problems = [...daemon.problems, ...read.flatMap(({ report }) => report.problems)];
-  problems.push(...checkTogether(read.flatMap(({ checked }) => checked ?? [])));
+  problems.push(...checkTogether(read.flatMap(({ draft }) => draft ?? [])));
   if (found.length === 0) {
     const message = `has no enterprise (*.yaml); copy enterprises/example.yaml there and fill it in`;
     problems.push({ severity: 'error', file: shown(dir), line: 1, col: 1, path: '', message });
@@ -88,15 +89,14 @@ function readDaemon(path: string): Report<DaemonSettings> {
   return { settings: buildDaemon(valid, resolve(path)), problems: [] };
 }
 
-function readEnterprise(path: string): { report: Report<EnterpriseSettings>; checked?: CheckedFile } {
+function readEnterprise(path: string): { report: Report<EnterpriseSettings>; draft?: Draft } {
   const yaml = readYamlFile(path, shown(path));
   if (Array.isArray(yaml)) return { report: { settings: undefined, problems: yaml } };
   const valid = validate(enterpriseSchema, 'enterprise', yaml);
-  if (Array.isArray(valid)) return { report: { settings: undefined, problems: sorted(valid) } };
-  const checked = { yaml, enterprise: valid };
-  const problems = sorted(checkEnterprise(checked));
-  const settings = problems.some(isError) ? undefined : buildEnterprise(valid, resolve(path));
-  return { report: { settings, problems }, checked };
+  const draft = draftOf(yaml);
+  const problems = sorted([...(Array.isArray(valid) ? valid : []), ...checkEnterprise(draft)]);
+  const settings = Array.isArray(valid) || problems.some(isError) ? undefined : buildEnterprise(valid, resolve(path));
+  return { report: { settings, problems }, draft };
 }
 
 /** In order of name; hidden files and editors' leavings are not configuration. */

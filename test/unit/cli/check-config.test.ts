@@ -39,7 +39,8 @@ describe('check-config', () => {
   test('every error of every file with its place, then how many, 78', async () => {
     const dir = directory({
       'daemon.yaml': 'log: {levle: info}\n',
-      'enterprises/a.yaml': exampleText(['country: BY', 'country: XX'], ['id: acme', 'id: Acme']),
+      'enterprises/a.yaml':
+        'id: Acme\nnumber: "1"\ncountry: XX\nretailcrm: {url: https://a.example, key: {env: A}}\nhosts: []\n',
       'enterprises/b.yaml': exampleText(),
     });
     process.chdir(dir);
@@ -47,10 +48,11 @@ describe('check-config', () => {
     expect({ code, err }).toEqual({ code: 78, err: '' });
     expect(out.split('\n')).toEqual([
       'daemon.yaml:1:7: log.levle: there is no such key; did you mean "level"?',
-      'enterprises/a.yaml:5:5: id: must be 1 to 31 lower-case letters, digits and dashes, such as "acme" or "pbx-1"',
-      'enterprises/a.yaml:8:10: country: must be a country as two capital letters, such as BY or RU',
+      'enterprises/a.yaml:1:5: id: must be 1 to 31 lower-case letters, digits and dashes, such as "acme" or "pbx-1"',
+      'enterprises/a.yaml:3:10: country: must be a country as two capital letters, such as BY or RU',
+      'enterprises/a.yaml:5:1: hosts: must name at least one Asterisk',
       'enterprises/b.yaml: ok: enterprise acme, 1 host, 2 outside lines, 9 numbers, 3 employees',
-      '3 errors in 2 files',
+      '4 errors in 2 files',
       '',
     ]);
   });

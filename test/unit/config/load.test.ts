@@ -291,6 +291,21 @@ describe('a mistake is told at its place, with what would be right', () => {
     ]);
   });
 
+  test('even in a file with other mistakes, as far as its parts are sound', () => {
+    const text = exampleText(
+      ['country: BY', 'country: XX'],
+      ['+375171234502', '+375171234501'],
+      ["extension: '151'", "extension: '150'"],
+      ["extension: '152'", 'extension: 152'],
+    );
+    expect(said(text).map((line) => line.split(': ').slice(1, 2).join())).toEqual([
+      'country',
+      'dids[1].number',
+      'employees[1].extension',
+      'employees[2].extension',
+    ]);
+  });
+
   test.each([
     [
       'a pattern of extensions that fits outside numbers',
@@ -410,7 +425,7 @@ describe('all files together', () => {
       'daemon.yaml': 'log: {level: loud}\n',
       'enterprises/a.yaml': exampleText(['country: BY', 'country: XX'], ['timezone: Europe/Minsk', 'timezone: x']),
       'enterprises/b.yaml': 'id: [',
-      'enterprises/c.yml': exampleText(['id: acme', 'id: C']),
+      'enterprises/c.yml': 'id: C',
       'enterprises/.hidden.yaml': 'nonsense',
       'enterprises/d.yaml~': 'nonsense',
     });
@@ -421,7 +436,11 @@ describe('all files together', () => {
       'enterprises/a.yaml:8:10: country',
       'enterprises/a.yaml:9:11: timezone',
       expect.stringMatching(/^enterprises\/b\.yaml:1:\d+: is not YAML/),
-      'enterprises/c.yml:5:5: id',
+      'enterprises/c.yml:1:1: number',
+      'enterprises/c.yml:1:1: country',
+      'enterprises/c.yml:1:1: retailcrm',
+      'enterprises/c.yml:1:1: hosts',
+      'enterprises/c.yml:1:5: id',
     ]);
   });
 

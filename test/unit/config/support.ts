@@ -1,6 +1,7 @@
-import { mkdtempSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { afterAll } from '@jest/globals';
 import { loadEnterpriseFile } from '../../../src/config/load.ts';
 import type { EnterpriseSettings } from '../../../src/config/settings.ts';
 import { projectRoot } from '../../../src/root.ts';
@@ -24,9 +25,15 @@ export function exampleText(...replacements: readonly (readonly [part: string, b
   );
 }
 
-/** Writes files into a new directory and returns its path. */
+const made: string[] = [];
+afterAll(() => {
+  for (const dir of made) rmSync(dir, { recursive: true, force: true });
+});
+
+/** Writes files into a new directory and returns its path; it is gone after the test file. */
 export function directory(files: Readonly<Record<string, string | Buffer>>): string {
   const dir = mkdtempSync(join(tmpdir(), 'config-'));
+  made.push(dir);
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, name)), { recursive: true });
     writeFileSync(join(dir, name), text);
