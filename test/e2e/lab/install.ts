@@ -69,7 +69,7 @@ async function describe(version: AsteriskVersion, root: string): Promise<Tree> {
   const library = join(root, 'usr/lib');
   const places = ['', ...(await readdir(library)).filter((name) => name.endsWith('-linux-gnu'))];
   for (const place of places) {
-    const files = await readdir(join(library, place, 'asterisk/modules')).catch(() => []);
+    const files = await readdir(join(library, place, 'asterisk/modules')).catch((): string[] => []);
     if (!files.includes('app_dial.so')) continue;
     const release = (await output('chroot', [root, '/usr/sbin/asterisk', '-V'])).trim().replace(/^Asterisk /, '');
     if (!release.startsWith(`${version}.`)) {

@@ -6,7 +6,10 @@ export function deadline<T>(promise: Promise<T>, ms: number, what: string): Prom
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${ms} ms in vain for ${what}`)), Math.max(ms, 1));
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  const result = Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  // A scenario that fails elsewhere leaves waits behind that nobody looks at any more.
+  result.catch(() => undefined);
+  return result;
 }
 
 /** Lets `ms` pass: people talk, a phone rings. A scripted duration, never a guess at how long something else takes. */

@@ -1,0 +1,102 @@
+/** Plays one scenario: fresh Asterisk, phones, (later) the daemon; then compares what was seen with what was meant. */
+import { startAsterisk } from './lab/asterisk.ts';
+import type { ChannelDriver } from './lab/conf/setup.ts';
+import type { AsteriskVersion, Tree } from './lab/install.ts';
+import { openLab } from './lab/lab.ts';
+import { parseMessage, type Message, type Segment } from './lab/manager.ts';
+import { writeCapture } from './lab/record.ts';
+import { disagreements } from './lab/story.ts';
+import { deadline } from './lab/wait.ts';
+import { type DaemonUnderTest, daemonEnabled, startDaemon } from './daemon.ts';
+import type { ExpectedCall, Scenario } from './scenarios/expect.ts';
+
+/** One scenario on one Asterisk. */
+export interface Test {
+  scenario: Scenario;
+  version: AsteriskVersion;
+  driver: ChannelDriver;
+  /** Scenario's name, with the configuration as suffix where it is not the usual one. */
+  name: string;
+}
+
+/** How a test ended. */
+export interface TestResult {
+  test: Test;
+  outcome: 'passed' | 'failed' | 'skipped';
+  seconds: number;
+  /** What was wrong, a sentence each. */
+  problems: string[];
+}
+
+const scenarioMs = 60_000;
+
+/** Never rejects: whatever goes wrong is a problem of this test. */
+export async function playScenario(
+  tree: Tree,
+  test: Test,
+  options: { record: string | undefined; keep: boolean },
+): Promise<TestResult> {
+  const begun = Date.now();
+  let problems: string[];
+  try {
+    problems = await play(tree, test, options);
+  } catch (error) {
+    problems = [error instanceof Error ? error.message : String(error)];
+  }
+  const seconds = (Date.now() - begun) / 1000;
+  return { test, outcome: problems.length === 0 ? 'passed' : 'failed', seconds, problems };
+}
+
+async function play(tree: Tree, test: Test, options: { record: string | undefined; keep: boolean }): Promise<string[]> {
+  const { scenario, driver } = test;
+  const asterisk = await startAsterisk({ tree, name: `${process.pid}-${test.name}`, driver });
+  let daemon: DaemonUnderTest | undefined;
+  let phones: { close(): void } | undefined;
+  let passed = false;
+  try {
+    if (daemonEnabled) daemon = await startDaemon({ ami: asterisk.ami, name: test.name });
+    const { lab, close } = await openLab(asterisk);
+    phones = { close };
+    const expected = await deadline(scenario.play(lab), scenarioMs, 'the end of the scenario');
+    await asterisk.manager.idle();
+    const segments = asterisk.segments;
+    const cut = scenario.name === 'fault_crash';
+    const problems = disagreements(segments.flatMap(eventsOf), expected, cut);
+    if (daemon !== undefined) problems.push(...(await daemon.disagreements(expected)));
+    if (options.record !== undefined) await record(options.record, test, asterisk, segments, expected);
+    passed = problems.length === 0;
+    return problems;
+  } catch (error) {
+    const log = await asterisk.logTail(12).catch(() => '');
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\nAsterisk's log ends:\n${log}`);
+  } finally {
+    phones?.close();
+    await daemon?.stop();
+    await asterisk.stop();
+    if (passed && !options.keep) await asterisk.remove();
+  }
+}
+
+async function record(
+  dir: string,
+  test: Test,
+  asterisk: Parameters<typeof writeCapture>[3],
+  segments: Segment[],
+  expected: ExpectedCall[],
+): Promise<void> {
+  await writeCapture(dir, test.name, test.scenario.what, asterisk, segments, expected);
+}
+
+/** The events of one connection, cut from the raw bytes as a recording holds them. */
+function eventsOf(segment: Segment): Message[] {
+  const messages: Message[] = [];
+  let text = '';
+  for (const { at, bytes } of segment.chunks) {
+    text += bytes.toString('latin1');
+    for (let end = text.indexOf('\r\n\r\n'); end >= 0; end = text.indexOf('\r\n\r\n')) {
+      messages.push(parseMessage(Buffer.from(text.slice(0, end), 'latin1').toString('utf8'), at));
+      text = text.slice(end + 4);
+    }
+  }
+  return messages.filter(({ event }) => event !== undefined);
+}

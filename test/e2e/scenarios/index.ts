@@ -1,0 +1,19 @@
+/** Every scenario there is, in the order they are played. */
+import { callerScenarios } from './callers.ts';
+import { elsewhereScenarios } from './elsewhere.ts';
+import type { Scenario } from './expect.ts';
+import { inboundScenarios } from './inbound.ts';
+import { outboundScenarios } from './outbound.ts';
+import { queueScenarios } from './queues.ts';
+import { transferScenarios } from './transfers.ts';
+import { troubleScenarios } from './trouble.ts';
+
+export const scenarios: Scenario[] = [
+  ...inboundScenarios,
+  ...callerScenarios,
+  ...queueScenarios,
+  ...outboundScenarios,
+  ...transferScenarios,
+  ...elsewhereScenarios,
+  ...troubleScenarios,
+];
