@@ -82,8 +82,8 @@ function showManagers(view) {
     shown.element.remove();
     seenPopups.delete(id);
   }
-  for (const card of area.children) card.classList.toggle('called', card.querySelector('.popup:not(.closed)') !== null);
   tick();
+  for (const card of area.children) card.classList.toggle('called', card.querySelector('.popup:not(.closed)') !== null);
 }
 function tick() {
   const now = Date.now() + skew;
@@ -117,7 +117,7 @@ function callRow(call) {
     recording.append(link);
   }
   row.append(time, direction, who, make('td', '', call.manager || '\\u2014'), result,
-    make('td', 'number', clock(call.durationWaiting)), make('td', 'number', clock(call.duration)), recording);
+    make('td', 'number', clock(call.durationWaiting)), make('td', 'number', call.duration ? clock(call.duration) : ''), recording);
   return row;
 }
 function showCalls(view) {

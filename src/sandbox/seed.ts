@@ -12,7 +12,7 @@ export type SeedCustomer = Partial<Omit<Customer, 'phones'>> & { phones?: string
 export interface SeedAccount {
   /** Name in the admin interface and on the page; default `demo`. */
   name?: string;
-  /** The API key; default `demo-key` for the first account. */
+  /** The API key; default `NAME-key`. */
   key?: string;
   /** Several keys of one account, instead of `key`. `sites` defaults to all, `credentials` to all methods. */
   keys?: { key: string; sites?: string[]; credentials?: string[] }[];
@@ -35,8 +35,11 @@ export interface SeedAccount {
 
 /** The accounts of an emulator. */
 export interface Seed {
-  accounts?: SeedAccount[];
+  accounts: SeedAccount[];
 }
+
+/** The seed of the demo: one small shop, everything else by default. */
+export const defaultSeed: Seed = { accounts: [{ name: 'demo', key: 'demo-key' }] };
 
 /** The managers of the demo shop. */
 export const DEMO_USERS: readonly SeedUser[] = [
@@ -67,12 +70,13 @@ export const DEMO_CUSTOMERS: readonly SeedCustomer[] = [
 
 /**
  * Builds the accounts of a seed; `at` is the moment of creation, epoch milliseconds.
- * @throws Error when two accounts share a name or a key.
+ * @throws Error when there is no account, or two share a name or a key.
  */
 export function buildAccounts(seed: Seed, at: number): Account[] {
-  const accounts = (seed.accounts ?? [{}]).map((given, index) => buildAccount(given, index, at));
+  const accounts = seed.accounts.map((given, index) => buildAccount(given, index, at));
   const names = accounts.map((account) => account.name);
   const keys = accounts.flatMap((account) => account.keys.map((key) => key.key));
+  if (accounts.length === 0) throw new Error('a seed needs an account');
   if (new Set(names).size < names.length) throw new Error('two accounts of the seed have the same name');
   if (new Set(keys).size < keys.length) throw new Error('two accounts of the seed have the same key');
   return accounts;
