@@ -8,7 +8,7 @@ import { enterpriseSchema } from './enterprise-schema.ts';
 import { ConfigError, type Problem } from './problems.ts';
 import type { DaemonSettings, EnterpriseSettings, Settings } from './settings.ts';
 import { validate } from './validate.ts';
-import { readYamlFile } from './yaml-file.ts';
+import { MOST_PROBLEMS, readYamlFile } from './yaml-file.ts';
 
 /** What was read of a configuration, whether or not it can be used. */
 export interface Report<T> {
@@ -94,7 +94,7 @@ function readEnterprise(path: string): { report: Report<EnterpriseSettings>; dra
   if (Array.isArray(yaml)) return { report: { settings: undefined, problems: yaml } };
   const valid = validate(enterpriseSchema, 'enterprise', yaml);
   const draft = draftOf(yaml);
-  const problems = sorted([...(Array.isArray(valid) ? valid : []), ...checkEnterprise(draft)]);
+  const problems = sorted([...(Array.isArray(valid) ? valid : []), ...checkEnterprise(draft).slice(0, MOST_PROBLEMS)]);
   const settings = Array.isArray(valid) || problems.some(isError) ? undefined : buildEnterprise(valid, resolve(path));
   return { report: { settings, problems }, draft };
 }

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { type FileKind, type SchemaNode, jsonSchema, objectOf, schemaAt } from './json-schema.ts';
 import { type Problem, didYouMean } from './problems.ts';
-import type { YamlFile } from './yaml-file.ts';
+import { MOST_PROBLEMS, type YamlFile } from './yaml-file.ts';
 
 /** Validates the file's value; every mistake becomes a problem at its place, in words. */
 export function validate<T extends z.ZodType>(schema: T, kind: FileKind, yaml: YamlFile): z.output<T> | Problem[] {
@@ -10,10 +10,10 @@ export function validate<T extends z.ZodType>(schema: T, kind: FileKind, yaml: Y
   const described = (): SchemaNode => (root ??= jsonSchema(kind));
   const result = schema.safeParse(yaml.value, { error: (issue) => explain(issue, yaml, described()) });
   if (result.success) return result.data;
-  return result.error.issues.flatMap((issue) => {
+  return result.error.issues.slice(0, MOST_PROBLEMS).flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') return [yaml.problem('error', issue.path, issue.message)];
     const known = Object.keys(objectOf(schemaAt(described(), issue.path) ?? {})?.properties ?? {});
-    return issue.keys.map((key) => {
+    return issue.keys.slice(0, MOST_PROBLEMS).map((key) => {
       const meant = didYouMean(key, known);
       const hint = meant === undefined ? `known here: ${known.join(', ')}` : `did you mean "${meant}"?`;
       return yaml.problem('error', [...issue.path, key], `there is no such key; ${hint}`, true);

@@ -1,9 +1,15 @@
 import { readFileSync, statSync } from 'node:fs';
-import { type Document, LineCounter, isMap, isNode, isScalar, parseDocument } from 'yaml';
+import { type Document, LineCounter, isMap, isNode, isScalar, parseDocument, visit } from 'yaml';
 import { type Problem, formatPath } from './problems.ts';
 
 /** Configuration is written by people; a larger file is a wrong one, and YAML of that size is slow to refuse. */
-export const LARGEST_FILE = 512 * 1024;
+export const LARGEST_FILE = 256 * 1024;
+
+/** Nobody reads further, and each costs a search for its place. */
+export const MOST_PROBLEMS = 200;
+
+/** Commas, colons and line ends: a thousand employees need about 6,000. More is refused before it is parsed. */
+const MOST_MARKS = 30_000;
 
 /** Deeper nesting than any setting has; refused before the parser recurses into it. */
 const DEEPEST_FLOW = 32;
@@ -97,13 +103,19 @@ export function parseYaml(text: string, name: string): YamlFile | Problem[] {
       { severity: 'error', file: name, line: deep, col: 1, path: '', message: 'is nested far deeper than any setting' },
     ];
   }
+  if ((text.match(/[\n,:]/g)?.length ?? 0) > MOST_MARKS) return [at(0, 'has more entries than settings need')];
   let doc: Document.Parsed;
   let value: unknown;
   try {
-    doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2' });
+    doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, version: '1.2', uniqueKeys: false });
+    const twice = duplicateKeys(doc);
+    if (twice.length > 0)
+      return twice
+        .slice(0, MOST_PROBLEMS)
+        .map((offset) => at(offset, 'this key is already given above; keep one of the two'));
     const faults = [...doc.errors, ...doc.warnings];
     if (faults.length > 0)
-      return faults.slice(0, 20).map((fault) => at(fault.pos[0], yamlMessage(fault.code, fault.message)));
+      return faults.slice(0, MOST_PROBLEMS).map((fault) => at(fault.pos[0], yamlMessage(fault.code, fault.message)));
     value = doc.toJS({ maxAliasCount: 50 });
   } catch (error) {
     const unresolved = /Unresolved alias.*: (\S+)$/.exec(String(error))?.[1];
@@ -115,9 +127,24 @@ export function parseYaml(text: string, name: string): YamlFile | Problem[] {
   return new YamlFile(name, value, doc, lines);
 }
 
+/** Where keys stand that their section has already; the library's own check takes quadratic time. */
+function duplicateKeys(doc: Document.Parsed): number[] {
+  const offsets: number[] = [];
+  visit(doc, {
+    Map: (_, map) => {
+      const seen = new Set<unknown>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        if (seen.has(key.value)) offsets.push(key.range?.[0] ?? 0);
+        seen.add(key.value);
+      }
+    },
+  });
+  return offsets;
+}
+
 /** The words of the YAML library, where an operator would not understand them. */
 function yamlMessage(code: string, message: string): string {
-  if (code === 'DUPLICATE_KEY') return 'this key is already given above; keep one of the two';
   if (code === 'MULTIPLE_DOCS') return 'a second document (---) begins here; one file holds one';
   if (code === 'TAB_AS_INDENT') return 'is indented with a tab; YAML wants spaces';
   if (code === 'TAG_RESOLVE_FAILED') return 'tags (!name) are not used in settings';
