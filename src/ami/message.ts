@@ -1,15 +1,23 @@
+import { isAscii } from 'node:buffer';
+
 /** What a message is, told by its first line alone: `OriginateResponse` is an event that has a `Response` header. */
 export type MessageKind = 'Event' | 'Response';
 
 interface Key {
   name: string;
   lower: string;
+  /** `Name:`, as it stands in a stream; empty for names that are not remembered. */
+  head: string;
+  /** The header that followed this one last time. Asterisk writes each event's headers in one order: a good guess. */
+  next: Key | undefined;
 }
 
 /** Asterisk uses some hundred header names: each is lower-cased once. Bounded, since a stream may invent names. */
 const knownKeys = new Map<string, Key>();
 const mostKnownKeys = 4096;
 const longestKnownKey = 64;
+/** Stands before the first header of a message. */
+const firstKey: Key = { name: '', lower: '', head: '', next: undefined };
 const aboveAscii = /[\u0080-\u00ff]/;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 const windows1251 = new TextDecoder('windows-1251');
@@ -23,32 +31,29 @@ const windows1251 = new TextDecoder('windows-1251');
 export class AmiMessage {
   readonly kind: MessageKind;
   readonly #text: string;
+  /** All bytes are ASCII: the values need no decoding. */
+  readonly #plain: boolean;
   #keys: Key[] | undefined;
   #values: string[] = [];
 
-  private constructor(kind: MessageKind, text: string) {
+  private constructor(kind: MessageKind, text: string, plain: boolean) {
     this.kind = kind;
     this.#text = text;
+    this.#plain = plain;
   }
 
   /** Reads `bytes[start, end)`; `undefined` if the block starts with neither `Event:` nor `Response:`. */
   static read(bytes: Buffer, start: number, end: number): AmiMessage | undefined {
-    return AmiMessage.fromLatin1(bytes.toString('latin1', start, end));
-  }
-
-  /** As `read`, from a string with one character per byte. */
-  static fromLatin1(text: string): AmiMessage | undefined {
-    if (text.startsWith('Event:')) return new AmiMessage('Event', text);
-    if (text.startsWith('Response:')) return new AmiMessage('Response', text);
-    const first = text.slice(0, 9).toLowerCase();
-    if (first.startsWith('event:')) return new AmiMessage('Event', text);
-    return first === 'response:' ? new AmiMessage('Response', text) : undefined;
+    const piece = bytes.subarray(start, end);
+    const text = piece.toString('latin1');
+    const kind = kindOf(text);
+    return kind && new AmiMessage(kind, text, isAscii(piece));
   }
 
   /** The event's name, or what the response says (`Success`, `Error`, `Goodbye`, …). */
   get name(): string {
     this.#split();
-    return decodeValue(this.#values[0] ?? '');
+    return this.#value(0);
   }
 
   /** The first value of a header; letter case of the name does not matter (Cdr writes `UniqueID`). */
@@ -56,7 +61,7 @@ export class AmiMessage {
     const keys = this.#split();
     const { lower } = keyOf(name);
     for (let i = 0; i < keys.length; i++) {
-      if (keys[i]?.lower === lower) return decodeValue(this.#values[i] ?? '');
+      if (keys[i]?.lower === lower) return this.#value(i);
     }
     return undefined;
   }
@@ -67,14 +72,16 @@ export class AmiMessage {
     const { lower } = keyOf(name);
     const found: string[] = [];
     for (let i = 0; i < keys.length; i++) {
-      if (keys[i]?.lower === lower) found.push(decodeValue(this.#values[i] ?? ''));
+      if (keys[i]?.lower === lower) found.push(this.#value(i));
     }
     return found;
   }
 
   /** All headers in order, names as they were written. */
   entries(): [name: string, value: string][] {
-    return this.#split().map((key, i) => [key.name, decodeValue(this.#values[i] ?? '')]);
+    const entries: [string, string][] = [];
+    for (const key of this.#split()) entries.push([key.name, this.#value(entries.length)]);
+    return entries;
   }
 
   /**
@@ -101,6 +108,11 @@ export class AmiMessage {
     return Math.max(0, events - 1) + Math.max(0, uniqueids - 1);
   }
 
+  #value(index: number): string {
+    const raw = this.#values[index] ?? '';
+    return this.#plain ? raw : decodeValue(raw);
+  }
+
   #split(): Key[] {
     if (this.#keys) return this.#keys;
     const text = this.#text;
@@ -108,24 +120,38 @@ export class AmiMessage {
     const values = this.#values;
     // The next colon is searched once, not once per line without one: such lines may be a hundred thousand.
     let colon = -1;
+    let last = firstKey;
     for (let start = 0; start < text.length; ) {
       let end = text.indexOf('\r\n', start);
       if (end === -1) end = text.length;
-      if (colon < start) colon = text.indexOf(':', start);
-      if (colon === -1) colon = text.length;
-      if (colon >= end) {
-        keys.push(keyOf(''));
-        values.push(text.slice(start, end));
-      } else {
-        keys.push(keyOf(text.slice(start, colon)));
+      let key = last.next;
+      if (key && text.startsWith(key.head, start)) colon = start + key.head.length - 1;
+      else {
+        if (colon < start) colon = text.indexOf(':', start);
+        if (colon === -1) colon = text.length;
+        key = keyOf(colon < end ? text.slice(start, colon) : '');
+        if (colon < end && key.head !== '') last.next = key;
+      }
+      keys.push(key);
+      if (colon >= end) values.push(text.slice(start, end));
+      else {
         // One blank after the colon is Asterisk's; a second one would be the value's own.
         values.push(text.slice(text.charCodeAt(colon + 1) === 0x20 ? colon + 2 : colon + 1, end));
+        last = key;
       }
       start = end + 2;
     }
     this.#keys = keys;
     return keys;
   }
+}
+
+function kindOf(text: string): MessageKind | undefined {
+  if (text.startsWith('Event:')) return 'Event';
+  if (text.startsWith('Response:')) return 'Response';
+  const first = text.slice(0, 9).toLowerCase();
+  if (first.startsWith('event:')) return 'Event';
+  return first === 'response:' ? 'Response' : undefined;
 }
 
 /** A record that inherits nothing: `__proto__` is a key like any other. */
@@ -137,11 +163,12 @@ function keyOf(name: string): Key {
   const known = knownKeys.get(name);
   if (known) return known;
   const lower = name.toLowerCase();
-  if (name.length > longestKnownKey || knownKeys.size >= mostKnownKeys) return { name, lower };
+  if (name.length > longestKnownKey || knownKeys.size >= mostKnownKeys)
+    return { name, lower, head: '', next: undefined };
   // All spellings of a name share one lower-cased string, so that comparing them is comparing pointers.
   // `own` is a copy: a slice would keep the whole message it was cut from.
   const own = Buffer.from(name, 'latin1').toString('latin1');
-  const key = { name: own, lower: lower === name ? own : keyOf(lower).lower };
+  const key = { name: own, lower: lower === name ? own : keyOf(lower).lower, head: `${own}:`, next: undefined };
   knownKeys.set(own, key);
   return key;
 }

@@ -1,15 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { neededEvents, toHostEvent } from '../../../src/ami/events.ts';
-import { AmiMessage } from '../../../src/ami/message.ts';
 import type { HostEvent } from '../../../src/calls/events.ts';
-import { capture, frames, message } from './support.ts';
+import { capture, frames, message, readText } from './support.ts';
 
 const arrived = 5_000;
 const chan = ['Channel: PJSIP/150-0001', 'ChannelStateDesc: Up', 'Uniqueid: 1.1', 'Linkedid: 1.0'];
 const translate = (...lines: string[]) => toHostEvent(message(...lines), arrived);
 const eventsOf = (name: string): HostEvent[] =>
   frames(capture(name), 65_536).texts.flatMap((text) => {
-    const read = AmiMessage.fromLatin1(text);
+    const read = readText(text);
     return (read && toHostEvent(read, arrived)) ?? [];
   });
 

@@ -112,6 +112,21 @@ describe('after a login', () => {
     expect(heard.batches.length).toBeLessThan(heard.all.length / 3);
   });
 
+  test('a flood of 10 MB loses nothing, and the session lives on (A25)', async () => {
+    const ami = await startFake();
+    const { link, heard } = startLink(ami);
+    const session = await ami.nextLogin();
+    await heardAll(heard, 1);
+    const bytes = capture('ast22/in_direct_answer');
+    for (let i = 0; i < 200; i++) await session.pushDrained(bytes);
+    await heardAll(heard, 1 + 200 * 14);
+    expect(heard.all.filter(({ event }) => event === 'Hangup')).toHaveLength(400);
+    const { counters, state } = link.status();
+    expect(state).toBe('live');
+    expect(counters.filtered).toBeGreaterThan(counters.messages * 0.8);
+    expect(counters.unknownBlocks + counters.anomalies).toBe(0);
+  });
+
   test('a throw of the taker loses that batch only', async () => {
     const { log, lines } = memoryLog();
     const ami = await startFake();

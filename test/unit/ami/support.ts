@@ -29,9 +29,15 @@ export function frames(
   return { texts, fault };
 }
 
+/** A message from a string that has one character per byte. */
+export function readText(text: string): AmiMessage | undefined {
+  const bytes = Buffer.from(text, 'latin1');
+  return AmiMessage.read(bytes, 0, bytes.length);
+}
+
 /** A message from lines, as if it had come over the wire. */
 export function message(...lines: string[]): AmiMessage {
-  const read = AmiMessage.fromLatin1(Buffer.from(lines.join('\r\n')).toString('latin1'));
+  const read = readText(Buffer.from(lines.join('\r\n')).toString('latin1'));
   if (!read) throw new Error('not a message');
   return read;
 }
