@@ -5,6 +5,7 @@ import {
   type PostgresPool,
   type PostgresPoolClient,
   type PostgresQueryResult,
+  sql,
   type Transaction,
 } from 'kysely';
 import pg from 'pg';
@@ -35,7 +36,8 @@ export interface StoreOptions {
   timeoutMs?: number;
 }
 
-const CONNECT_MS = 3_000;
+/** Also the wait for a free connection of an exhausted pool. */
+const CONNECT_MS = 2_000;
 const STATEMENT_MS = 5_000;
 /** A transaction whose client went away, or thinks for this long, gives its locks back. */
 const IDLE_IN_TRANSACTION_MS = 10_000;
@@ -67,10 +69,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= db.destroy());
   try {
-    const client = await pool.connect();
-    client.release();
+    // Through kysely: it closes only a pool it has used.
+    await sql`select 1`.execute(db);
   } catch (error) {
-    await pool.end();
+    await close();
     throw error;
   }
   return { db, close };

@@ -60,11 +60,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const home = await prepareHome(resolve(options.dataDir));
   const password = await keptPassword(home.dir);
   const place: Place = { ...home, cluster: join(home.dir, 'cluster'), password };
-  const found = await findRunning(place);
-  const port = found ?? (await start(place, options));
-  if (found === undefined) log.info('embedded database started', { dataDir: home.dir, port });
-  else log.info('embedded database was running, attached to it', { dataDir: home.dir, port });
-  await createDatabase(port, password, DATABASE);
+  const { port, attached } = await reach(place, options);
+  log.info(attached ? 'embedded database was running, attached to it' : 'embedded database started', {
+    dataDir: home.dir,
+    port,
+  });
 
   let stopping = false;
   let restarting: Promise<void> | undefined;
@@ -84,7 +84,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 
   return {
     url: `postgres://postgres:${password}@127.0.0.1:${port}/${DATABASE}`,
-    attached: found !== undefined,
+    attached,
     pid: () => readServerPid(place.cluster),
     stop: async () => {
       stopping = true;
@@ -93,6 +93,24 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       await stopServer(place.cluster, log);
     },
   };
+}
+
+/** A server that answers and has our database. One found in its last moments is followed by one of our own. */
+async function reach(place: Place, options: EmbeddedOptions): Promise<{ port: number; attached: boolean }> {
+  const found = await findRunning(place);
+  if (found !== undefined) {
+    try {
+      await createDatabase(found, place.password, DATABASE);
+      return { port: found, attached: true };
+    } catch (error) {
+      options.log.debug('the server found is going away', {
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
+  const port = await start(place, options);
+  await createDatabase(port, place.password, DATABASE);
+  return { port, attached: false };
 }
 
 /** Makes the directory, and sees to it that the server's user can get through it. */

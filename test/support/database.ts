@@ -15,12 +15,18 @@ export interface TestDatabase extends Store {
   url: string;
   /** Runs a statement as an administrator would, outside the pool. */
   query(statement: string, parameters?: unknown[]): Promise<Record<string, unknown>[]>;
+  /** Runs a statement in another database of the same server. */
+  admin(statement: string): Promise<Record<string, unknown>[]>;
+  /** Name of the database. */
+  name: string;
   /** Closes the pool and drops the database. */
   drop(): Promise<void>;
 }
 
 /** Creates a database; with `migrated: false` an empty one. */
-export async function createTestDatabase(options: { migrated?: boolean; poolSize?: number } = {}): Promise<TestDatabase> {
+export async function createTestDatabase(
+  options: { migrated?: boolean; poolSize?: number } = {},
+): Promise<TestDatabase> {
   const server = process.env['TEST_DATABASE_URL'];
   if (!server) throw new Error('TEST_DATABASE_URL is missing: run these tests through jest, which starts a server');
   const name = `test_${randomBytes(6).toString('hex')}`;
@@ -34,6 +40,8 @@ export async function createTestDatabase(options: { migrated?: boolean; poolSize
     ...store,
     url,
     query: (statement, parameters) => once(url, statement, parameters),
+    admin: (statement) => once(server, statement),
+    name,
     drop: async () => {
       await store.close();
       await once(server, `drop database ${name} with (force)`);
