@@ -159,11 +159,13 @@ export class Asterisk {
   async restartNow(): Promise<void> {
     const before = this.manager;
     const { network, full } = this.#setup;
+    // A session of its own: the one whose thread restarts Asterisk gets neither an answer nor the Shutdown event.
+    const operator = await Manager.login(network.pbx, network.amiPort, full.user, full.secret, startMs);
     const shutdown = before.nextEvent('Shutdown');
-    // Asterisk restarts in the thread that took the command: no answer comes.
-    before.action('Command', { Command: 'core restart now' }).catch(() => undefined);
+    operator.action('Command', { Command: 'core restart now' }).catch(() => undefined);
     await shutdown;
     await deadline(before.closed, 15_000, 'the end of the AMI connection');
+    await operator.close();
     this.#retire();
     this.#manager = await Manager.login(network.pbx, network.amiPort, full.user, full.secret, startMs);
   }
