@@ -55,8 +55,9 @@ async function play(tree: Tree, test: Test, options: { record: string | undefine
   let passed = false;
   try {
     if (daemonEnabled) daemon = await startDaemon({ ami: asterisk.ami, name: test.name });
-    const { lab, close } = await openLab(asterisk);
-    phones = { close };
+    const opened = await openLab(asterisk);
+    phones = opened;
+    const { lab } = opened;
     const expected = await deadline(scenario.play(lab), scenarioMs, 'the end of the scenario');
     await asterisk.manager.idle();
     const segments = asterisk.segments;
@@ -68,7 +69,9 @@ async function play(tree: Tree, test: Test, options: { record: string | undefine
     return problems;
   } catch (error) {
     const log = await asterisk.logTail(12).catch(() => '');
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\nAsterisk's log ends:\n${log}`);
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\nAsterisk's log ends:\n${log}`, {
+      cause: error,
+    });
   } finally {
     phones?.close();
     await daemon?.stop();

@@ -130,7 +130,7 @@ export class Asterisk {
       this.#manager = await Promise.race([login, died]);
     } catch (error) {
       process.signal('SIGKILL');
-      throw new Error(`${String(error)}\n${await this.logTail()}`);
+      throw new Error(`${String(error)}\n${await this.logTail()}`, { cause: error });
     }
   }
 

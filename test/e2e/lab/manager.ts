@@ -94,7 +94,10 @@ export class Manager {
         const end = head.indexOf('\r\n\r\n');
         if (end < 0) return;
         const text = head.subarray(0, end).toString('utf8');
-        if (!text.includes('Response: Success')) return fail(new Error('Asterisk refused the login'));
+        if (!text.includes('Response: Success')) {
+          fail(new Error('Asterisk refused the login'));
+          return;
+        }
         clearTimeout(timer);
         socket.off('data', onData);
         socket.removeAllListeners('close').removeAllListeners('error');

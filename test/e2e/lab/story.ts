@@ -81,7 +81,7 @@ function reconstruct(events: Message[]): Seen[] {
   const bridgeOf = new Map<string, string>();
   for (const message of events) {
     const id = field(message, 'Uniqueid');
-    switch (message.event) {
+    switch (message.event ?? '') {
       case 'Newchannel':
         channels.set(id, newSeen(message, id));
         break;

@@ -199,7 +199,7 @@ export class Call {
 
   /** A request of the other side within this dialog. */
   receive(request: SipMessage): void {
-    switch (request.method) {
+    switch (request.method ?? '') {
       case 'ACK':
         this.#acked.resolve();
         return;
@@ -220,7 +220,8 @@ export class Call {
         return;
       case 'INVITE':
       case 'UPDATE':
-        return this.#reoffered(request);
+        this.#reoffered(request);
+        return;
       default:
         this.#agent.respond(request, 200);
     }
@@ -238,7 +239,8 @@ export class Call {
       this.#learn(response);
       this.#acknowledge();
       this.#hear(parseSdp(response.body));
-      return this.#up();
+      this.#up();
+      return;
     }
     // The ACK of a refusal belongs to the INVITE's own transaction: same branch, same URI, their tag.
     const to = header(response, 'To') ?? '';
@@ -308,7 +310,10 @@ export class Call {
   #reoffered(request: SipMessage): void {
     const offer = parseSdp(request.body);
     const contact: Headers = [['Contact', this.#agent.contact]];
-    if (offer === undefined) return this.#agent.respond(request, 200, contact);
+    if (offer === undefined) {
+      this.#agent.respond(request, 200, contact);
+      return;
+    }
     this.#hear(offer);
     const answer =
       offer.direction === 'sendonly' ? 'recvonly' : offer.direction === 'recvonly' ? 'sendonly' : offer.direction;
