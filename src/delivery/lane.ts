@@ -15,6 +15,8 @@ export interface Lane {
   readonly stopping: AbortSignal;
   /** Pause before an ambiguous upload is sent again, ms. */
   readonly littleMs: number;
+  /** Monotonic ms. */
+  readonly now: () => number;
   /** In [0, 1). */
   readonly random: () => number;
 }

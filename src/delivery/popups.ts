@@ -20,11 +20,11 @@ export async function sendPopup(lane: Lane, row: ClaimedRow): Promise<void> {
     throw error;
   }
   if (stale(row)) return expire(lane, row, 'too late to show');
-  const started = performance.now();
+  const started = lane.now();
   try {
     const reply = await lane.client.callEvent(row.payload);
     lane.account.succeeded(started);
-    await lane.ledger.settle([{ row, settlement: done(row, performance.now() - started, JSON.stringify(reply)) }]);
+    await lane.ledger.settle([{ row, settlement: done(row, lane.now() - started, JSON.stringify(reply)) }]);
   } catch (error) {
     if (!(error instanceof CrmError)) throw error;
     lane.account.failed(error, started);

@@ -85,7 +85,7 @@ async function send(lane: Lane, rows: readonly ClaimedRow[], until: number): Pro
     await lane.ledger.release(rows);
     return { fate: 'stop' };
   }
-  const started = performance.now();
+  const started = lane.now();
   if (started >= until) {
     await lane.ledger.release(rows);
     return { fate: 'stop' };
@@ -93,7 +93,7 @@ async function send(lane: Lane, rows: readonly ClaimedRow[], until: number): Pro
   try {
     const reply = await lane.client.uploadCalls(`[${rows.map((row) => row.payload).join(',')}]`);
     lane.account.succeeded(started);
-    const latencyMs = performance.now() - started;
+    const latencyMs = lane.now() - started;
     const known = new Set(reply.duplicateCalls);
     await settleAll(lane, rows, (row) => done(row, latencyMs, known.has(row.externalId) ? 'duplicate' : 'taken'));
     return { fate: 'settled' };

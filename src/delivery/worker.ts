@@ -34,6 +34,10 @@ export interface DeliveryOptions {
   readonly retryMs?: number | undefined;
   /** How often the outbox is looked at without being woken, ms. Default 500. */
   readonly pollMs?: number | undefined;
+  /** How long `stop` waits for answers before it gives rows back, ms. Default 8,000. */
+  readonly patienceMs?: number | undefined;
+  /** Monotonic ms, for breaker and leases. Default `performance.now`. */
+  readonly now?: (() => number) | undefined;
 }
 
 /** Rows of one claim, and uploads of one request: the API's limit. */
@@ -46,8 +50,6 @@ const leaseSeconds = 120;
 const startWithinMs = 85_000;
 /** Popups under way at once; with the uploads well below 200 jobs in memory. */
 const popupsAtOnce = 100;
-/** How long `stop` waits for answers before it gives rows back, ms. */
-const stopPatienceMs = 8_000;
 
 /**
  * Carries one account's outbox to the CRM: claims due rows, sends each once, settles. Started by `start`, woken by `wake` after
@@ -78,7 +80,7 @@ export class DeliveryWorker {
     this.#log = options.log.child({ enterprise: options.enterprise, account: options.account });
     this.#pacers = options.pacers ?? accountPacers();
     const pacer = this.#pacers.telephony;
-    const now = (): number => performance.now();
+    const now = options.now ?? ((): number => performance.now());
     const { random } = Math;
     const { onTelephonyOff } = options;
     this.#state = new AccountState({ log: this.#log, pacer, onTelephonyOff, now, random });
@@ -99,6 +101,7 @@ export class DeliveryWorker {
       ledger: this.#ledger,
       stopping: this.#stop.signal,
       littleMs: options.retryMs ?? 2_000,
+      now,
       random,
     };
   }
@@ -132,7 +135,7 @@ export class DeliveryWorker {
     this.#stop.abort();
     this.#rouse?.();
     await this.#running;
-    const patience = AbortSignal.timeout(stopPatienceMs);
+    const patience = AbortSignal.timeout(this.#options.patienceMs ?? 8_000);
     await Promise.race([this.#jobs.onIdle(), aborted(patience)]);
     // A popup under way may be shown already: its lease ends after its time, so nobody repeats it.
     await this.#ledger.release([...this.#held.values()].filter((row) => row.kind === 'upload'));
@@ -144,14 +147,17 @@ export class DeliveryWorker {
    */
   async drain(withinMs = 0): Promise<void> {
     this.start();
+    const moment = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2));
     while (!this.#stopping) {
+      const before = this.#pumps;
       this.wake();
+      while (!this.#stopping && (this.#pumping || this.#pumps === before)) await moment();
       await this.#jobs.onIdle();
       const pumps = this.#pumps;
       const next = await this.#ledger.nextDue();
       const quiet = !this.#pumping && this.#pumps === pumps && this.#held.size === 0;
       if (quiet && (next === null || (next && next.getTime() > Date.now() + withinMs))) return;
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await moment();
     }
     throw new Error('delivery was stopped before the outbox was empty');
   }
@@ -217,7 +223,7 @@ export class DeliveryWorker {
 
   #send(kind: OutboxKind, rows: ClaimedRow[]): void {
     if (rows.length === 0) return;
-    const until = performance.now() + startWithinMs;
+    const until = this.#lane.now() + startWithinMs;
     if (kind === 'event') for (const row of rows) this.#job('event', [row], () => sendPopup(this.#lane, row));
     else this.#job('upload', rows, () => sendUploads(this.#lane, rows, until));
   }
@@ -261,7 +267,7 @@ export class DeliveryWorker {
   async #rest(): Promise<void> {
     const pollMs = this.#options.pollMs ?? 500;
     const probeAt = this.#state.probeAt;
-    await this.#nap(probeAt === undefined ? pollMs : Math.min(pollMs, Math.max(1, probeAt - performance.now())));
+    await this.#nap(probeAt === undefined ? pollMs : Math.min(pollMs, Math.max(1, probeAt - this.#lane.now())));
   }
 
   #nap(ms: number): Promise<void> {
