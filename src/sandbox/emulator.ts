@@ -12,7 +12,7 @@ import type { Callbacks } from './callbacks.ts';
 import { answerPage } from './page.ts';
 import { json, type Reply, serverPage } from './reply.ts';
 import type { RecordedRequest } from './requests.ts';
-import { defaultSeed, type Seed } from './seed.ts';
+import type { Seed } from './seed.ts';
 import { type Stats, statsOf } from './stats.ts';
 import type { Switches } from './switches.ts';
 import { World } from './world.ts';
@@ -127,7 +127,7 @@ export class Emulator {
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
   const host = options.host ?? '127.0.0.1';
   const world = new World({
-    seed: options.seed ?? defaultSeed,
+    seed: options.seed ?? {},
     switches: options.switches ?? {},
     now: options.now ?? Date.now,
     monotonic: options.monotonic ?? (() => performance.now()),

@@ -42,7 +42,7 @@ function isSeed(given: unknown, wrong: string[]): given is Seed {
     wrong.push('a seed is an object with accounts');
   else {
     for (const name of Object.keys(given)) if (name !== 'accounts') wrong.push(`unknown field ${name}`);
-    const accounts: unknown = 'accounts' in given ? given.accounts : undefined;
+    const accounts: unknown = 'accounts' in given ? given.accounts : [];
     if (!Array.isArray(accounts)) wrong.push('accounts: a list expected');
     else accounts.forEach((account: unknown, index) => checkAccount(account, `accounts[${index}]`, wrong));
   }

@@ -35,11 +35,9 @@ export interface SeedAccount {
 
 /** The accounts of an emulator. */
 export interface Seed {
-  accounts: SeedAccount[];
+  /** Default: one account `demo` with the key `demo-key`. */
+  accounts?: SeedAccount[];
 }
-
-/** The seed of the demo: one small shop, everything else by default. */
-export const defaultSeed: Seed = { accounts: [{ name: 'demo', key: 'demo-key' }] };
 
 /** The managers of the demo shop. */
 export const DEMO_USERS: readonly SeedUser[] = [
@@ -73,7 +71,7 @@ export const DEMO_CUSTOMERS: readonly SeedCustomer[] = [
  * @throws Error when there is no account, or two share a name or a key.
  */
 export function buildAccounts(seed: Seed, at: number): Account[] {
-  const accounts = seed.accounts.map((given, index) => buildAccount(given, index, at));
+  const accounts = (seed.accounts ?? [{}]).map((given, index) => buildAccount(given, index, at));
   const names = accounts.map((account) => account.name);
   const keys = accounts.flatMap((account) => account.keys.map((key) => key.key));
   if (accounts.length === 0) throw new Error('a seed needs an account');

@@ -2,7 +2,7 @@
 
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { afterEach } from '@jest/globals';
-import { Emulator, type EmulatorOptions, startEmulator } from '../../../src/sandbox/emulator.ts';
+import { type Emulator, type EmulatorOptions, startEmulator } from '../../../src/sandbox/emulator.ts';
 
 /** A reply as it came over the wire. */
 export interface Told {
@@ -79,7 +79,7 @@ export class Bench {
 
   /** Objects go out as JSON in a form field, text as it is. */
   post(path: string, form: Record<string, unknown> = {}, headers: Record<string, string> = {}): Promise<Told> {
-    const fields = Object.entries(form).map(([name, value]) => [
+    const fields = Object.entries(form).map(([name, value]): [string, string] => [
       name,
       typeof value === 'string' ? value : JSON.stringify(value),
     ]);
@@ -186,5 +186,13 @@ export function module(overrides: Record<string, unknown> = {}): Record<string, 
 
 /** The paths `errors` names. */
 export function blamed(told: Told): string[] {
-  return Object.keys({ ...Object(told.body['errors']) });
+  const errors = told.body['errors'];
+  return typeof errors === 'object' && errors !== null ? Object.keys(errors) : [];
+}
+
+/** The rows of a list in a reply. */
+export function rows(told: Told, list: string): Record<string, unknown>[] {
+  const found = told.body[list];
+  if (!Array.isArray(found)) return [];
+  return found.map((row: unknown) => (typeof row === 'object' && row !== null ? { ...row } : {}));
 }

@@ -386,7 +386,7 @@ describe('switches from outside', () => {
     });
   });
 
-  test.each([
+  test.each<{ given: unknown; says: RegExp }>([
     { given: { nonsense: 1 }, says: /unknown switch nonsense/ },
     { given: { constructor: 1 }, says: /unknown switch constructor/ },
     { given: { language: 'fr' }, says: /language: en \| ru/ },
