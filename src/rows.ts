@@ -60,7 +60,7 @@ export function outboxRow(request: PlannedRequest, origin: Origin, skewMs: numbe
     externalId: request.dedupKey,
     callId: request.callId,
     payload: JSON.stringify(request.payload),
-    dueAt: ours(request.dueAt),
+    // Due at once, by the database's own clock: what happened cannot be due in the future, whatever the host's clock says.
     expiresAt: request.expiresAt === undefined ? null : ours(request.expiresAt),
   };
   if (request.type !== undefined) {
