@@ -109,7 +109,10 @@ async function preparePackage(packaged: Packaged, query: BinariesQuery): Promise
     const unfinished = `${copy}.new`;
     await rm(unfinished, { recursive: true, force: true });
     await mkdir(unfinished, { recursive: true, mode: 0o755 });
-    await cp(join(packaged.dir, 'native'), join(unfinished, 'native'), { recursive: true });
+    await cp(join(packaged.dir, 'native'), join(unfinished, 'native'), {
+      recursive: true,
+      verbatimSymlinks: true,
+    });
     if (!(await makeLinks(unfinished, links))) throw new EmbeddedError(`cannot write to ${unfinished}`);
     await rename(unfinished, copy);
   }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
@@ -134,6 +134,35 @@ describe('the embedded server', () => {
     expect(await query(server.url, 'select count(*)::int as n from kept')).toEqual([{ n: 3 }]);
   });
 });
+
+// A newcomer's checkout under /root: PostgreSQL's user can run nothing from there.
+(process.getuid?.() === 0 && process.platform === 'linux' ? describe : describe.skip)(
+  'a program only root can reach',
+  () => {
+    test('runs the npm package from a copy in its data directory', async () => {
+      const home = await mkdtemp(join(tmpdir(), 'embedded-locked-'));
+      const data = await mkdtemp(join(tmpdir(), 'embedded-copy-'));
+      try {
+        const script = `const { bundle } = await import(process.argv[1]); await bundle(process.argv[2], process.argv[3], 'external');`;
+        const program = join(home, 'dist', 'main.mjs');
+        const source = join(projectRoot(), 'test/support/embeddedHolder.ts');
+        const bundler = join(projectRoot(), 'scripts/bundle.mjs');
+        await once(spawn(process.execPath, ['--input-type=module', '-e', script, bundler, source, program]), 'exit');
+        await symlink(join(projectRoot(), 'node_modules'), join(home, 'node_modules'));
+        const holder = spawn(process.execPath, [program, data, 'package'], { stdio: ['ignore', 'pipe', 'inherit'] });
+        const [line] = (await once(holder.stdout, 'data')) as [Buffer];
+        const [version] = await query(line.toString().trim(), 'show server_version_num');
+        holder.kill('SIGTERM');
+        await once(holder, 'exit');
+        expect(version).toEqual({ server_version_num: expect.stringMatching(/^18/) });
+        expect(await readdir(data)).toContainEqual(expect.stringMatching(/^postgresql-18/));
+      } finally {
+        await rm(home, { recursive: true });
+        await rm(data, { recursive: true });
+      }
+    });
+  },
+);
 
 describe('a data directory that will not do', () => {
   test('of a version that is not installed is refused with the version', async () => {
