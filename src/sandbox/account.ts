@@ -266,6 +266,8 @@ export interface Account {
   customerHistory: Change[];
   orderHistory: Change[];
   calls: Map<string, Call>;
+  /** The newest calls, oldest first: the page need not walk through all of them. */
+  recentCalls: Call[];
   /** By code; the one edited last stands last. */
   modules: Map<string, Module>;
   files: Map<number, StoredFile>;

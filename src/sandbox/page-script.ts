@@ -43,7 +43,7 @@ function managerCard(manager) {
   const names = make('div', 'names');
   names.append(make('strong', '', manager.name), make('span', 'status', ''));
   head.append(names, make('span', 'code', manager.code || words.noCode));
-  card.append(head, make('div', 'popups'), make('p', 'idle', words.idle));
+  card.append(head, make('div', 'popups'), make('p', 'idle', words.idle), make('p', 'more', ''));
   return card;
 }
 function popupCard(popup) {
@@ -66,6 +66,7 @@ function showManagers(view) {
     const status = card.querySelector('.status');
     status.textContent = words.statuses[manager.status] || manager.status;
     status.dataset.status = manager.status;
+    card.querySelector('.more').textContent = manager.hidden > 0 ? '+' + manager.hidden : '';
     for (const popup of manager.popups) {
       wanted.add(popup.id);
       let shown = seenPopups.get(popup.id);

@@ -46,6 +46,8 @@ main { max-width: 1500px; margin: 0 auto; padding: 22px 28px 40px; display: grid
 .code { font-variant-numeric: tabular-nums; font-weight: 600; font-size: 13px; border: 1px solid var(--line); border-radius: 8px; padding: 2px 9px; }
 .popups { display: grid; gap: 8px; }
 .idle { margin: auto; color: var(--quiet); font-size: 13px; opacity: 0.75; }
+.more { margin: 0; text-align: right; color: var(--quiet); font-size: 12.5px; }
+.more:empty { display: none; }
 .popups:not(:empty) + .idle { display: none; }
 .popup { --tone: var(--in); --soft: var(--in-soft); padding: 10px 12px; border-radius: 10px; background: var(--soft); border-left: 4px solid var(--tone); transition: background 0.3s, opacity 0.6s; }
 .popup.out { --tone: var(--out); --soft: var(--out-soft); }

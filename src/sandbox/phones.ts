@@ -1,5 +1,9 @@
 /** Numbers as the CRM compares and shows them. Only Belarus and Russia are known, which is all the sandbox needs. */
 
+/** Every look-up compares all cards: the same numbers are read again and again. */
+const seen = new Map<string, string>();
+const MAX_SEEN = 100_000;
+
 /** Only the digits of a number. */
 export function digitsOf(text: string): string {
   return text.replace(/\D/g, '');
@@ -10,6 +14,15 @@ export function digitsOf(text: string): string {
  * A leading space is an undecoded `+`: not repaired.
  */
 export function international(text: string): string | undefined {
+  const known = seen.get(text);
+  if (known !== undefined) return known;
+  const digits = read(text);
+  if (seen.size > MAX_SEEN) seen.clear();
+  if (digits !== undefined) seen.set(text, digits);
+  return digits;
+}
+
+function read(text: string): string | undefined {
   if (!/^\+?[0-9(][0-9 ()\-.]*$/.test(text)) return undefined;
   const digits = digitsOf(text);
   if (text.startsWith('+')) return digits;

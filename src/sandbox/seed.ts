@@ -122,6 +122,7 @@ function buildAccount(given: SeedAccount, index: number, at: number): Account {
     customerHistory: [],
     orderHistory: [],
     calls: new Map(),
+    recentCalls: [],
     modules: new Map(),
     files: new Map(),
     fileCredit: given.fileCredit ?? 1000,

@@ -8,6 +8,7 @@ import {
   type Customer,
   nextId,
   type Popup,
+  pushCapped,
   type User,
   userByCode,
 } from './account.ts';
@@ -31,6 +32,7 @@ import {
 const HANGUP_STATUSES = ['answered', 'no answered', 'busy', 'cancel', 'failed'];
 const RESULTS = ['answered', 'no answer', 'busy', 'failed', 'not allowed', 'unknown'];
 const MAX_BATCH = 50;
+const RECENT_CALLS = 100;
 const EVENT_FIELDS = [
   'phone',
   'type',
@@ -333,6 +335,7 @@ function storeCall(ask: Ask, call: Call): boolean {
     return false;
   }
   account.calls.set(call.externalId, call);
+  pushCapped(account.recentCalls, call, RECENT_CALLS);
   if (call.type === 'in' && (call.result === 'no answer' || call.result === 'unknown')) {
     account.totals.missed++;
     ask.callbacks.missedCall(account, call, customerByPhone(account, call.phone));

@@ -7,12 +7,15 @@ import type { World } from './world.ts';
 
 const CALLS_SHOWN = 60;
 const CUSTOMERS_SHOWN = 40;
+/** Per manager; of more only the number is told. */
+const POPUPS_SHOWN = 6;
 /** Closed pop-ups stay visible for a moment, so that a person sees how the call ended. */
 const FAREWELL_MS = 6000;
 
 /** The data of `/__emu/view`. */
 export function view(world: World, account: Account): Record<string, unknown> {
   const now = world.options.now();
+  const popups = [...account.openPopups.values(), ...recentlyClosed(account, now)];
   const managers = [...account.users.values()]
     .filter((user) => user.active && user.isManager)
     .map((user) => ({
@@ -20,9 +23,12 @@ export function view(world: World, account: Account): Record<string, unknown> {
       name: [user.firstName, user.lastName].filter(Boolean).join(' '),
       code: codeOf(account, user.id),
       status: user.online ? user.status : 'offline',
-      popups: [...account.openPopups.values(), ...recentlyClosed(account, now)]
-        .filter((popup) => popup.userId === user.id)
-        .map(popupView),
+      popups: popups.filter((popup) => popup.userId === user.id),
+    }))
+    .map((manager) => ({
+      ...manager,
+      popups: manager.popups.slice(-POPUPS_SHOWN).map(popupView),
+      hidden: Math.max(0, manager.popups.length - POPUPS_SHOWN),
     }));
   const customers = [...account.customers.values()].filter((customer) => customer.combinedTo === undefined);
   return {
@@ -30,7 +36,7 @@ export function view(world: World, account: Account): Record<string, unknown> {
     account: account.name,
     accounts: [...world.accounts.keys()],
     managers,
-    calls: [...account.calls.values()]
+    calls: account.recentCalls
       .slice(-CALLS_SHOWN)
       .toReversed()
       .map((call) => callView(account, call)),
