@@ -1,28 +1,200 @@
-/** The daemon under test, as a process of its own against the CRM emulator. Switched off until both exist. */
+/** The daemon under test: a process of its own, between the lab's Asterisk and the CRM emulator. */
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { silentLog } from '../../src/log.ts';
+import { projectRoot } from '../../src/root.ts';
+import { type Emulator, startEmulator } from '../../src/sandbox/emulator.ts';
+import { type Embedded, startEmbedded } from '../../src/store/embedded.ts';
+import { crmDisagreements, logged } from './crm.ts';
 import type { ManagerUser } from './lab/conf/setup.ts';
+import { output, type Running, start } from './lab/process.ts';
+import { deadline, later, pass } from './lab/wait.ts';
 import type { ExpectedCall } from './scenarios/expect.ts';
 
-/** Whether scenarios are played with the daemon beside them. */
-export const daemonEnabled: boolean = process.env['E2E_DAEMON'] === '1';
-
-/** What the daemon of one test is given. */
+/** The PBX the daemon shall watch, and the test's name for its directories. */
 export interface DaemonOptions {
-  /** The Asterisk it shall watch. */
   ami: ManagerUser & { host: string; port: number };
-  /** Name of the test, for directories and database. */
   name: string;
 }
 
-/** A running daemon and the emulator it talks to. */
-export interface DaemonUnderTest {
-  /** Waits until the daemon has delivered, then compares what the emulator holds with the truth. */
-  disagreements(expected: ExpectedCall[]): Promise<string[]>;
-  /** SIGKILL and start again on the same database. */
-  killAndRestart(): Promise<void>;
+/** Where the daemons of a run live: one database server, one directory, one build. */
+export interface Stage {
+  /** Starts emulator and daemon and resolves when the daemon has the host in sync. */
+  startDaemon(options: DaemonOptions): Promise<DaemonUnderTest>;
+  /** Stops the database server and removes the directory. */
   stop(): Promise<void>;
 }
 
-/** Starts emulator and daemon and waits until the host is synced. */
-export function startDaemon(options: DaemonOptions): Promise<DaemonUnderTest> {
-  return Promise.reject(new Error(`the daemon cannot be started for ${options.name} yet`));
+const syncMs = 20_000;
+const deliverMs = 15_000;
+/** Anything doubled or invented would arrive within this time after the last expected record, milliseconds. */
+const settleMs = 500;
+
+/** Builds the daemon and starts the database server that all daemons of the run share. */
+export async function openStage(say: (line: string) => void): Promise<Stage> {
+  const root = projectRoot();
+  say('building the daemon');
+  await output(process.execPath, [join(root, 'scripts/build.mjs')]);
+  const dir = await mkdtemp(join(tmpdir(), 'e2e-'));
+  await chmod(dir, 0o755); // PostgreSQL does not run as root: its user must get through
+  say('starting the database');
+  const database = await startEmbedded({ dataDir: join(dir, 'postgres'), log: silentLog });
+  let count = 0;
+  return {
+    startDaemon: async (options) => {
+      const url = await createDatabase(database, `e2e_${++count}`);
+      const daemon = new DaemonUnderTest(join(dir, `${count}-${options.name}`), url, options);
+      await daemon.start();
+      return daemon;
+    },
+    stop: async () => {
+      await database.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+async function createDatabase(server: Embedded, name: string): Promise<string> {
+  const client = new pg.Client({ connectionString: server.url });
+  await client.connect();
+  try {
+    await client.query(`create database ${name}`);
+  } finally {
+    await client.end();
+  }
+  const url = new URL(server.url);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+/** A daemon process with its emulator. */
+export class DaemonUnderTest {
+  readonly #dir: string;
+  readonly #url: string;
+  readonly #ami: DaemonOptions['ami'];
+  #crm: Emulator | undefined;
+  #process: Running | undefined;
+
+  constructor(dir: string, databaseUrl: string, options: DaemonOptions) {
+    this.#dir = dir;
+    this.#url = databaseUrl;
+    this.#ami = options.ami;
+  }
+
+  /** The emulated CRM, for switches and further questions. */
+  get crm(): Emulator {
+    if (this.#crm === undefined) throw new Error('the daemon was not started');
+    return this.#crm;
+  }
+
+  async start(): Promise<void> {
+    const users = [5, 6, 7].map((id) => ({ id }));
+    const codes = { 5: '150', 6: '151', 7: '152' };
+    const accounts = [{ name: 'e2e', key: 'e2e-key', users, codes }];
+    this.#crm = await startEmulator({ port: 0, seed: { accounts } });
+    await mkdir(join(this.#dir, 'enterprises'), { recursive: true });
+    await writeFile(
+      join(this.#dir, 'daemon.yaml'),
+      'database:\n  url: { env: E2E_DATABASE_URL }\nlog:\n  level: debug\n',
+    );
+    await writeFile(join(this.#dir, 'enterprises/e2e.yaml'), this.#enterprise());
+    await this.#run();
+  }
+
+  /** SIGKILL; `restart` starts it again on the same database. */
+  async kill(): Promise<void> {
+    this.#process?.signal('SIGKILL');
+    await this.#process?.exited;
+    this.#process = undefined;
+  }
+
+  /** Starts it again after a kill and waits until the host is in sync. */
+  restart(): Promise<void> {
+    return this.#run();
+  }
+
+  /** Waits until the CRM holds every expected call, then says what is wrong, extra or missing. */
+  async disagreements(expected: ExpectedCall[]): Promise<string[]> {
+    const { calls } = this.crm.account();
+    const wanted = logged(expected).length;
+    const until = Date.now() + deliverMs;
+    // The emulator lives in this process and has no event for a stored call: look until it is there.
+    while (calls.size < wanted && Date.now() < until) await pass(50);
+    await pass(settleMs);
+    const problems = crmDisagreements(this.crm.account(), expected);
+    if (problems.length === 0) return problems;
+    const log = await readFile(join(this.#dir, 'log'), 'utf8').catch(() => '');
+    return [...problems, `the daemon's log ends:\n${log.trimEnd().split('\n').slice(-15).join('\n')}`];
+  }
+
+  /** Orderly stop of daemon and emulator. A daemon that does not end within 15 s is killed, and that is a fault. */
+  async stop(): Promise<void> {
+    const process = this.#process;
+    this.#process = undefined;
+    process?.signal('SIGTERM');
+    try {
+      if (process !== undefined) await deadline(process.exited, 16_000, "the daemon's end after SIGTERM");
+    } finally {
+      process?.signal('SIGKILL');
+      await this.#crm?.stop();
+    }
+  }
+
+  async #run(): Promise<void> {
+    const synced = later<undefined>();
+    const env = {
+      ...process.env,
+      E2E_DATABASE_URL: this.#url,
+      E2E_CRM_KEY: 'e2e-key',
+      E2E_AMI_SECRET: this.#ami.secret,
+    };
+    const main = join(projectRoot(), 'dist/main.js');
+    const daemon = start(process.execPath, [main, 'run', '--config', this.#dir, '--log', 'json'], {
+      logFile: join(this.#dir, 'log'),
+      env,
+      onOutput: (text) => {
+        if (text.includes('connected and synced')) synced.resolve(undefined);
+      },
+    });
+    this.#process = daemon;
+    const died = daemon.exited.then(async (code) => {
+      const log = await readFile(join(this.#dir, 'log'), 'utf8').catch(() => '');
+      throw new Error(`the daemon ended while starting (${code}):\n${log.slice(-1500)}`);
+    });
+    died.catch(() => undefined);
+    await deadline(Promise.race([synced.promise, died]), syncMs, 'the daemon to be in sync with Asterisk');
+  }
+
+  #enterprise(): string {
+    const dids = Array.from({ length: 13 }, (_, index) => `+3751712345${String(index + 1).padStart(2, '0')}`);
+    return `id: e2e
+number: '1'
+name: E2E
+country: BY
+timezone: Europe/Minsk
+retailcrm:
+  url: ${this.crm.url}
+  allow_insecure: true
+  key: { env: E2E_CRM_KEY }
+hosts:
+  - id: pbx1
+    ami: { address: ${this.#ami.host}, port: ${this.#ami.port}, user: ${this.#ami.user}, secret: { env: E2E_AMI_SECRET } }
+    trunks:
+      - { name: provider-by, channels: [PJSIP/provider-by, SIP/provider-by] }
+      - { name: provider-ru, channels: [PJSIP/provider-ru, SIP/provider-ru], country: RU }
+    extensions: ['1[0-9][0-9]']
+dids:
+${[...dids, '+74950000601'].map((number) => `  - { number: '${number}' }`).join('\n')}
+default_did: '+375171234501'
+employees:
+  - { extension: '150', user: 5 }
+  - { extension: '151', user: 6 }
+  - { extension: '152', user: 7 }
+recordings:
+  url: https://rec.example/{file}
+  wait_seconds: 1
+`;
+  }
 }

@@ -1,4 +1,4 @@
-/** Plays one scenario: fresh Asterisk, phones, (later) the daemon; then compares what was seen with what was meant. */
+/** Plays one scenario: fresh Asterisk, phones, and the daemon if asked for; then compares what was seen with what was meant. */
 import { startAsterisk } from './lab/asterisk.ts';
 import type { ChannelDriver } from './lab/conf/setup.ts';
 import type { AsteriskVersion, Tree } from './lab/install.ts';
@@ -7,7 +7,7 @@ import { parseMessage, type Message, type Segment } from './lab/manager.ts';
 import { writeCapture } from './lab/record.ts';
 import { disagreements } from './lab/story.ts';
 import { deadline } from './lab/wait.ts';
-import { type DaemonUnderTest, daemonEnabled, startDaemon } from './daemon.ts';
+import type { DaemonUnderTest, Stage } from './daemon.ts';
 import type { ExpectedCall, Scenario } from './scenarios/expect.ts';
 
 /** One scenario on one Asterisk. */
@@ -28,14 +28,20 @@ export interface TestResult {
   problems: string[];
 }
 
+/** How scenarios are played. */
+export interface PlayOptions {
+  /** Directory for captures; undefined for none. */
+  record: string | undefined;
+  /** Keep Asterisk's directories also of tests that passed. */
+  keep: boolean;
+  /** Where daemons are started; undefined plays without the daemon and judges the stream alone. */
+  stage: Stage | undefined;
+}
+
 const scenarioMs = 60_000;
 
 /** Never rejects: whatever goes wrong is a problem of this test. */
-export async function playScenario(
-  tree: Tree,
-  test: Test,
-  options: { record: string | undefined; keep: boolean },
-): Promise<TestResult> {
+export async function playScenario(tree: Tree, test: Test, options: PlayOptions): Promise<TestResult> {
   const begun = Date.now();
   let problems: string[];
   try {
@@ -47,14 +53,14 @@ export async function playScenario(
   return { test, outcome: problems.length === 0 ? 'passed' : 'failed', seconds, problems };
 }
 
-async function play(tree: Tree, test: Test, options: { record: string | undefined; keep: boolean }): Promise<string[]> {
+async function play(tree: Tree, test: Test, options: PlayOptions): Promise<string[]> {
   const { scenario, driver } = test;
   const asterisk = await startAsterisk({ tree, name: `${process.pid}-${test.name}`, driver });
   let daemon: DaemonUnderTest | undefined;
   let phones: { close(): void } | undefined;
   let passed = false;
   try {
-    if (daemonEnabled) daemon = await startDaemon({ ami: asterisk.ami, name: test.name });
+    daemon = await options.stage?.startDaemon({ ami: asterisk.ami, name: test.name });
     const opened = await openLab(asterisk);
     phones = opened;
     const { lab } = opened;

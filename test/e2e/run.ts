@@ -1,11 +1,12 @@
 /**
  * End-to-end tests: npm run test:e2e -- [--version 22|16|all] [--only NAME[,NAME]] [--jobs N] [--record DIR] [--list]
- * [--json] [--keep]. Plays every scenario on a fresh Asterisk and prints a line per test. Exit code 0 if nothing failed.
+ * [--json] [--keep] [--daemon]. Plays every scenario on a fresh Asterisk and prints a line per test. Exit code 0 if nothing failed.
  */
 import { parseArgs } from 'node:util';
 import { join } from 'node:path';
 import { type AsteriskVersion, installAsterisk, NoAsterisk, type Tree } from './lab/install.ts';
 import { killAll } from './lab/process.ts';
+import { openStage, type Stage } from './daemon.ts';
 import { playScenario, type Test, type TestResult } from './player.ts';
 import { scenarios } from './scenarios/index.ts';
 
@@ -18,6 +19,7 @@ const { values: args } = parseArgs({
     list: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
+    daemon: { type: 'boolean', default: false },
   },
 });
 
@@ -61,13 +63,13 @@ function report(result: TestResult): void {
 }
 
 /** Plays one version's tests, `jobs` at a time, each on its own Asterisk. */
-async function playAll(tree: Tree, tests: Test[], jobs: number): Promise<TestResult[]> {
+async function playAll(tree: Tree, tests: Test[], jobs: number, stage: Stage | undefined): Promise<TestResult[]> {
   const waiting = [...tests];
   const results: TestResult[] = [];
   const worker = async (): Promise<void> => {
     for (let test = waiting.shift(); test !== undefined && !stopping; test = waiting.shift()) {
       const record = args.record === undefined ? undefined : join(args.record, `ast${test.version}`);
-      const result = await playScenario(tree, test, { record, keep: args.keep });
+      const result = await playScenario(tree, test, { record, keep: args.keep, stage });
       results.push(result);
       report(result);
     }
@@ -76,11 +78,15 @@ async function playAll(tree: Tree, tests: Test[], jobs: number): Promise<TestRes
   return results;
 }
 
-async function runVersion(version: AsteriskVersion, jobs: number): Promise<TestResult[]> {
+async function runVersion(
+  version: AsteriskVersion,
+  jobs: number,
+  stage: Promise<Stage> | undefined,
+): Promise<TestResult[]> {
   const tests = testsOf(version);
   try {
     const tree = await installAsterisk(version, (line) => say(`[${version}] ${line}`));
-    return await playAll(tree, tests, jobs);
+    return await playAll(tree, tests, jobs, await stage);
   } catch (error) {
     if (!(error instanceof NoAsterisk)) throw error;
     say(`SKIPPED: NO ASTERISK ${version} ON THIS MACHINE, ${tests.length} TESTS WERE NOT RUN: ${error.message}`);
@@ -104,7 +110,9 @@ if (args.list) {
     for (const { name, scenario } of testsOf(version)) say(`${version}  ${name.padEnd(28)} ${scenario.what}`);
 } else {
   const begun = Date.now();
-  const results = (await Promise.all(versions.map((version) => runVersion(version, Number(args.jobs))))).flat();
+  const stage = args.daemon ? openStage(say) : undefined;
+  const results = (await Promise.all(versions.map((version) => runVersion(version, Number(args.jobs), stage)))).flat();
+  await (await stage)?.stop();
   const count = (outcome: TestResult['outcome']): number =>
     results.filter((result) => result.outcome === outcome).length;
   const failed = count('failed');
