@@ -4,6 +4,9 @@ import { type Breaker, allowed, closed, failed, refused, succeeded, unparked } f
 import { type Verdict, classify } from './classify.ts';
 import type { Pacer } from './pacer.ts';
 
+/** With which right a job was started: as one of many, or as the one that tries. */
+export type Pass = 'flow' | 'probe';
+
 /** What the state of an account needs from outside. */
 export interface AccountStateOptions {
   readonly log: Logger;
@@ -37,6 +40,11 @@ export class AccountState {
   /** See `allowed`. */
   allowed(inFlight: number): ReturnType<typeof allowed> {
     return allowed(this.#breaker, this.#options.now(), inFlight);
+  }
+
+  /** May a job started with this pass still send? Trouble may have begun while it waited for its permit. */
+  admits(pass: Pass): boolean {
+    return pass === 'probe' || this.#breaker.mode === 'closed';
   }
 
   /** Monotonic time before which nothing may start; undefined when requests flow. */

@@ -1,5 +1,6 @@
 import { CrmError } from '../retailcrm/errors.ts';
 import type { ClaimedRow } from '../store/outbox.ts';
+import type { Pass } from './account.ts';
 import { popupAfter } from './classify.ts';
 import { type Lane, dead, done, expired, later } from './lane.ts';
 import { PacerStopped } from './pacer.ts';
@@ -11,7 +12,7 @@ const againMs = 200;
  * Sends one claimed popup, at most once. Its freshness is looked at when it comes and again with the permit in hand: waiting for
  * a permit may have been what made it stale.
  */
-export async function sendPopup(lane: Lane, row: ClaimedRow): Promise<void> {
+export async function sendPopup(lane: Lane, row: ClaimedRow, pass: Pass): Promise<void> {
   if (stale(row)) return expire(lane, row, 'too late to show');
   try {
     await lane.pacer.take({ signal: lane.stopping });
@@ -20,6 +21,7 @@ export async function sendPopup(lane: Lane, row: ClaimedRow): Promise<void> {
     throw error;
   }
   if (stale(row)) return expire(lane, row, 'too late to show');
+  if (!lane.account.admits(pass)) return lane.ledger.release([row]);
   const started = lane.now();
   try {
     const reply = await lane.client.callEvent(row.payload);

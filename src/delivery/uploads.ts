@@ -1,8 +1,16 @@
 import { CrmError } from '../retailcrm/errors.ts';
 import type { ClaimedRow, Settlement } from '../store/outbox.ts';
+import type { Pass } from './account.ts';
 import { batchSize, keepUploadsMs, lonelyAttempts, uploadRetryMs } from './classify.ts';
 import { type Lane, dead, done, later } from './lane.ts';
 import { PacerStopped } from './pacer.ts';
+
+/** How far a job may go. */
+interface Leave {
+  /** Monotonic ms after which no request may start. */
+  readonly until: number;
+  readonly pass: Pass;
+}
 
 /** What one request did to its rows: `refused` rows are not settled yet. */
 type Sent = { readonly fate: 'settled' | 'stop' } | { readonly fate: 'refused'; readonly error: CrmError };
@@ -11,10 +19,10 @@ type Sent = { readonly fate: 'settled' | 'stop' } | { readonly fate: 'refused'; 
  * Sends claimed uploads, oldest first, in as few requests as may be. Nothing starts after `until` (monotonic ms): what is left
  * then goes back, so that no row is sent under a lease that has ended.
  */
-export async function sendUploads(lane: Lane, rows: readonly ClaimedRow[], until: number): Promise<void> {
+export async function sendUploads(lane: Lane, rows: readonly ClaimedRow[], leave: Leave): Promise<void> {
   const left = batches(rows);
   for (let batch = left.shift(); batch; batch = left.shift()) {
-    if ((await sendBatch(lane, batch, until)) === 'stop') return lane.ledger.release(left.flat());
+    if ((await sendBatch(lane, batch, leave)) === 'stop') return lane.ledger.release(left.flat());
   }
 }
 
@@ -37,10 +45,10 @@ export function batches(rows: readonly ClaimedRow[]): ClaimedRow[][] {
 }
 
 /** One batch to its end: taken, kept, or bisected down to the rows the CRM refuses. */
-async function sendBatch(lane: Lane, rows: readonly ClaimedRow[], until: number): Promise<'settled' | 'stop'> {
-  const sent = await send(lane, rows, until);
+async function sendBatch(lane: Lane, rows: readonly ClaimedRow[], leave: Leave): Promise<'settled' | 'stop'> {
+  const sent = await send(lane, rows, leave);
   if (sent.fate !== 'refused') return sent.fate;
-  return bisect(lane, rows, sent.error, until);
+  return bisect(lane, rows, sent.error, leave);
 }
 
 /**
@@ -51,7 +59,7 @@ async function bisect(
   lane: Lane,
   rows: readonly ClaimedRow[],
   error: CrmError,
-  until: number,
+  leave: Leave,
 ): Promise<'settled' | 'stop'> {
   const [only] = rows;
   if (only && rows.length === 1) {
@@ -60,24 +68,24 @@ async function bisect(
   }
   const middle = Math.ceil(rows.length / 2);
   const [left, right] = [rows.slice(0, middle), rows.slice(middle)];
-  const sent = await send(lane, left, until);
+  const sent = await send(lane, left, leave);
   if (sent.fate === 'stop') {
     await lane.ledger.release(right);
     return 'stop';
   }
   if (sent.fate === 'refused') {
-    if ((await bisect(lane, left, sent.error, until)) === 'stop') {
+    if ((await bisect(lane, left, sent.error, leave)) === 'stop') {
       await lane.ledger.release(right);
       return 'stop';
     }
-    return sendBatch(lane, right, until);
+    return sendBatch(lane, right, leave);
   }
   // The words for a single row must be its own, so it is sent once more alone.
-  return right.length === 1 ? sendBatch(lane, right, until) : bisect(lane, right, error, until);
+  return right.length === 1 ? sendBatch(lane, right, leave) : bisect(lane, right, error, leave);
 }
 
 /** One request. Payloads are joined as they were frozen: the CRM sees the same bytes each time. */
-async function send(lane: Lane, rows: readonly ClaimedRow[], until: number): Promise<Sent> {
+async function send(lane: Lane, rows: readonly ClaimedRow[], leave: Leave): Promise<Sent> {
   try {
     await lane.pacer.take({ urgent: false, signal: lane.stopping });
   } catch (error) {
@@ -86,7 +94,7 @@ async function send(lane: Lane, rows: readonly ClaimedRow[], until: number): Pro
     return { fate: 'stop' };
   }
   const started = lane.now();
-  if (started >= until) {
+  if (started >= leave.until || !lane.account.admits(leave.pass)) {
     await lane.ledger.release(rows);
     return { fate: 'stop' };
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { isNativeError } from 'node:util/types';
 import PQueue from 'p-queue';
 import type { Logger } from '../log.ts';
@@ -5,7 +6,7 @@ import type { RetailCrmClient } from '../retailcrm/client.ts';
 import { CrmError } from '../retailcrm/errors.ts';
 import type { Db } from '../store/database.ts';
 import { type ClaimedRow, type OutboxKind, type Settlement, createWatermark } from '../store/outbox.ts';
-import { AccountState } from './account.ts';
+import { AccountState, type Pass } from './account.ts';
 import { classify } from './classify.ts';
 import { type Lane } from './lane.ts';
 import { Ledger } from './ledger.ts';
@@ -84,6 +85,7 @@ export class DeliveryWorker {
     const { random } = Math;
     const { onTelephonyOff } = options;
     this.#state = new AccountState({ log: this.#log, pacer, onTelephonyOff, now, random });
+    setMaxListeners(0, this.#stop.signal); // one per job that waits for a permit
     this.#ledger = new Ledger({
       db: options.db,
       account: options.account,
@@ -199,16 +201,16 @@ export class DeliveryWorker {
         // Uploads first: one more try cannot harm them, while an ambiguous answer costs a popup.
         for (const kind of ['upload', 'event'] as const) {
           const rows = await this.#claim(kind, 1);
-          this.#send(kind, rows);
+          this.#send(kind, rows, 'probe');
           if (rows.length > 0) return;
         }
         return;
       case 'flow': {
         const popups = popupsAtOnce - this.#inFlight.event;
-        if (popups > 0) this.#send('event', await this.#claim('event', Math.min(popups, batchLimit)));
+        if (popups > 0) this.#send('event', await this.#claim('event', Math.min(popups, batchLimit)), 'flow');
         while (this.#inFlight.upload < uploadsAtOnce) {
           const rows = await this.#claim('upload', batchLimit);
-          this.#send('upload', rows);
+          this.#send('upload', rows, 'flow');
           if (rows.length < batchLimit) break;
         }
       }
@@ -221,11 +223,11 @@ export class DeliveryWorker {
     return rows;
   }
 
-  #send(kind: OutboxKind, rows: ClaimedRow[]): void {
+  #send(kind: OutboxKind, rows: ClaimedRow[], pass: Pass): void {
     if (rows.length === 0) return;
     const until = this.#lane.now() + startWithinMs;
-    if (kind === 'event') for (const row of rows) this.#job('event', [row], () => sendPopup(this.#lane, row));
-    else this.#job('upload', rows, () => sendUploads(this.#lane, rows, until));
+    if (kind === 'event') for (const row of rows) this.#job('event', [row], () => sendPopup(this.#lane, row, pass));
+    else this.#job('upload', rows, () => sendUploads(this.#lane, rows, { until, pass }));
   }
 
   #job(kind: 'event' | 'upload' | 'ask', rows: ClaimedRow[], work: () => Promise<void>): void {
