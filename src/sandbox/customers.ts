@@ -105,6 +105,7 @@ export function listCustomers(ask: Ask): Reply {
       among('email', customer.email) &&
       among('sites', customer.site) &&
       among('managers', customer.managerId) &&
+      inGroups(ask.account, customer.managerId, listOf(found['managerGroups'])) &&
       (vip === undefined || customer.vip === vip) &&
       (bad === undefined || customer.bad === bad) &&
       (isContact === undefined || customer.isContact === isContact) &&
@@ -187,7 +188,7 @@ export function fixExternalIds(ask: Ask): Reply {
 
 /** GET customers/notes */
 export function listNotes(ask: Ask): Reply {
-  const found = filters(ask, ['ids', 'customerIds', 'managerIds']);
+  const found = filters(ask, ['customerIds']);
   const wanted = listOf(found['customerIds']);
   const rows = ask.account.notes.filter((note) => wanted.length === 0 || wanted.includes(String(note.customerId)));
   const page = onePage(rows, paging(ask));
@@ -224,7 +225,7 @@ export function createNote(ask: Ask): Reply {
 
 /** GET customers-corporate */
 export function listCorporate(ask: Ask): Reply {
-  const found = filters(ask, ['contactIds', 'ids', 'nickName', 'sites']);
+  const found = filters(ask, ['contactIds', 'ids']);
   const people = listOf(found['contactIds']);
   const ids = listOf(found['ids']);
   const rows = [...ask.account.corporate.values()].filter(
@@ -424,6 +425,13 @@ function taken(
     if (each !== self && each.externalId === externalId && each.site === site)
       problems['externalId'] = texts(ask.switches).used;
   }
+}
+
+/** Groups are named by id or code. */
+function inGroups(account: Account, managerId: number | undefined, groups: readonly string[]): boolean {
+  if (groups.length === 0) return true;
+  const manager = managerId === undefined ? undefined : account.users.get(managerId);
+  return manager?.groups.some(({ id, code }) => groups.includes(String(id)) || groups.includes(code)) ?? false;
 }
 
 function matchesName(customer: Customer, wanted: string): boolean {

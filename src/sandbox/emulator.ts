@@ -115,11 +115,9 @@ export class Emulator {
 
   /** Closes all connections and waits for callbacks under way. */
   async stop(): Promise<void> {
-    await this.#world.callbacks.settled();
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeAllConnections();
-    });
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeAllConnections();
+    await Promise.all([closed, this.#world.callbacks.settled()]);
   }
 }
 

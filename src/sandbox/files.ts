@@ -25,7 +25,7 @@ export function uploadFile(ask: Ask): Reply {
 
 /** GET files */
 export function listFiles(ask: Ask): Reply {
-  filters(ask, ['ids', 'filename']);
+  filters(ask, []);
   const page = onePage([...ask.account.files.values()], paging(ask));
   return ok({ pagination: page.pagination, files: page.rows.map(view) });
 }

@@ -74,6 +74,7 @@ export function listOrders(ask: Ask): Reply {
   const { account } = ask;
   const among = (filter: Field | undefined, value: string | number | undefined): boolean =>
     filter === undefined || (value !== undefined && listOf(filter).includes(String(value)));
+  const custom = typeof found['customFields'] === 'object' ? Object.entries(found['customFields']) : [];
   const rows = [...account.orders.values()].filter((order) => {
     const customer = order.customerId === undefined ? undefined : account.customers.get(order.customerId);
     return (
@@ -86,6 +87,7 @@ export function listOrders(ask: Ask): Reply {
       among(found['extendedStatus'], order.status) &&
       among(found['managers'], order.managerId) &&
       among(found['sites'], order.site) &&
+      custom.every(([code, value]) => typeof value === 'string' && order.customFields[code] === value) &&
       (typeof found['customer'] !== 'string' || matchesPerson(order, found['customer'])) &&
       (from === undefined || order.createdAt.slice(0, 10) >= from) &&
       (to === undefined || order.createdAt.slice(0, 10) <= to)

@@ -34,7 +34,7 @@ header p { margin: 0; color: var(--quiet); font-size: 13px; }
 main { max-width: 1500px; margin: 0 auto; padding: 22px 28px 40px; display: grid; gap: 20px; }
 #managers { display: grid; grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); gap: 16px; align-items: stretch; }
 .manager, .panel { background: var(--panel); border: 1px solid var(--line); border-radius: 14px; box-shadow: var(--shadow); }
-.manager { padding: 14px; min-height: 176px; display: flex; flex-direction: column; gap: 12px; transition: border-color 0.3s; }
+.manager { padding: 14px; min-height: 236px; display: flex; flex-direction: column; gap: 12px; transition: border-color 0.3s; }
 .manager.called { border-color: var(--in); }
 .who { display: flex; align-items: center; gap: 11px; }
 .avatar { width: 38px; height: 38px; border-radius: 50%; display: grid; place-items: center; background: var(--in-soft); color: var(--in); font-weight: 600; font-size: 14px; }

@@ -1,7 +1,8 @@
 /** Users, reference data and facts about the account. Behaviours 54, 55 and 57. */
 
 import type { User } from './account.ts';
-import { type Ask, filters, flagFilter, integer, onePage, paging, without } from './ask.ts';
+import { type Ask, dateFilter, filters, flagFilter, integer, onePage, paging, without } from './ask.ts';
+import { isDateTime } from './dates.ts';
 import { listOf, textOf } from './fields.ts';
 import { badParameters, invalid, ok, type Reply, refusal, texts } from './reply.ts';
 
@@ -26,6 +27,8 @@ export function listUsers(ask: Ask): Reply {
   const online = flagFilter(ask, 'online', found['online']);
   const isManager = flagFilter(ask, 'isManager', found['isManager']);
   const isAdmin = flagFilter(ask, 'isAdmin', found['isAdmin']);
+  const from = dateFilter(ask, 'createdAtFrom', found['createdAtFrom'], isDateTime);
+  const to = dateFilter(ask, 'createdAtTo', found['createdAtTo'], isDateTime);
   const status = found['status'];
   if (status !== undefined && !isStatus(status))
     throw badParameters(ask.switches, { status: texts(ask.switches).choice });
@@ -35,6 +38,8 @@ export function listUsers(ask: Ask): Reply {
       (online === undefined || user.online === online) &&
       (isManager === undefined || user.isManager === isManager) &&
       (isAdmin === undefined || user.isAdmin === isAdmin) &&
+      (from === undefined || user.createdAt >= from) &&
+      (to === undefined || user.createdAt <= to) &&
       (found['email'] === undefined || user.email === found['email']) &&
       listOf(found['groups']).every((group) => user.groups.some((each) => each.code === group)) &&
       (status === undefined || (user.online && user.status === status)),

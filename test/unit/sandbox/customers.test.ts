@@ -89,6 +89,8 @@ describe('search', () => {
     { query: { 'filter[vip]': '1' }, found: [505] },
     { query: { 'filter[managers][]': '8' }, found: [505, 502] },
     { query: { 'filter[dateFrom]': '2026-03-02' }, found: [] },
+    { query: { 'filter[managerGroups][]': '2', 'filter[vip]': '1' }, found: [505] },
+    { query: { 'filter[managerGroups][]': '3' }, found: [] },
   ])('$query', async ({ query, found }) => {
     expect(ids(await (await bench()).get('customers', query)).sort()).toEqual(found.sort());
   });
