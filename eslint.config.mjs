@@ -26,9 +26,15 @@ function roomRules([room, { imports, packages }]) {
   const foreign = guarded.filter((name) => !packages.includes(name));
   const up = `^(\\.\\./)+`;
   const patterns = [
-    { regex: `${up}(${strangers.join('|')})/`, message: `${room}/ may import only: ${imports.join(', ') || 'nothing'}` },
+    {
+      regex: `${up}(${strangers.join('|')})/`,
+      message: `${room}/ may import only: ${imports.join(', ') || 'nothing'}`,
+    },
     { regex: `^(${['winston', ...foreign].join('|')})(/|$)`, message: 'this package lives in another room' },
-    { regex: `${up}(?!log\\.ts$|version\\.ts$|${Object.keys(rooms).join('/|')}/)`, message: 'rooms do not import root files' },
+    {
+      regex: `${up}(?!log\\.ts$|version\\.ts$|${Object.keys(rooms).join('/|')}/)`,
+      message: 'rooms do not import root files',
+    },
   ];
   if (!imports.includes('log')) patterns.push({ regex: `${up}log\\.ts$`, message: `${room}/ does not log` });
   if (room === 'calls') patterns.push({ regex: '^(node:|[a-z@])', message: 'the core imports nothing' });
@@ -46,7 +52,7 @@ export default tseslint.config(
     files: ['**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
-      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
@@ -54,7 +60,16 @@ export default tseslint.config(
   },
   {
     files: ['**/*.mjs'],
-    languageOptions: { globals: { process: 'readonly', console: 'readonly', Buffer: 'readonly', URL: 'readonly', setTimeout: 'readonly', clearTimeout: 'readonly' } },
+    languageOptions: {
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        Buffer: 'readonly',
+        URL: 'readonly',
+        setTimeout: 'readonly',
+        clearTimeout: 'readonly',
+      },
+    },
   },
   ...Object.entries(rooms).map(roomRules),
   {
@@ -66,9 +81,20 @@ export default tseslint.config(
         { selector: "NewExpression[callee.name='Date'][arguments.length=0]", message: 'the core has no clock' },
         { selector: "MemberExpression[object.name='Date'][property.name='now']", message: 'the core has no clock' },
       ],
-      'no-restricted-globals': ['error', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'performance', 'process'],
+      'no-restricted-globals': [
+        'error',
+        'setTimeout',
+        'setInterval',
+        'setImmediate',
+        'queueMicrotask',
+        'performance',
+        'process',
+      ],
     },
   },
   { files: ['test/**/*.test.ts'], ...jest.configs['flat/recommended'] },
-  { files: ['test/**/*.test.ts'], rules: { 'jest/expect-expect': ['error', { assertFunctionNames: ['expect', 'expect*', 'fc.assert'] }] } },
+  {
+    files: ['test/**/*.test.ts'],
+    rules: { 'jest/expect-expect': ['error', { assertFunctionNames: ['expect', 'expect*', 'fc.assert'] }] },
+  },
 );

@@ -45,7 +45,7 @@ export function readCapture(path: string): CaptureSegment {
     const event = toHostEvent(message, at, variables);
     if (event !== undefined) events.push(event);
   });
-  const chunks = index?.chunks ?? [[0, bytes.length, (index?.opened ?? 0)]];
+  const chunks = index?.chunks ?? [[0, bytes.length, index?.opened ?? 0]];
   let read = 0;
   for (const [offset, length, seconds] of chunks) {
     at = seconds * 1000;
@@ -69,9 +69,12 @@ function readFile(path: string): Buffer {
 function readIndex(path: string): CaptureIndex | undefined {
   const file = path.replace(/\.ami$/, '.idx.jsonl');
   if (file === path || !existsSync(file)) return undefined;
-  const lines = readFileSync(file, 'utf8').split('\n').filter((line) => line !== '');
+  const lines = readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
   const header: unknown = parse(file, 1, lines[0] ?? '');
-  if (!isRecord(header) || typeof header['opened'] !== 'number') throw new CaptureError(`${file}:1: needs {"opened": seconds, …}`);
+  if (!isRecord(header) || typeof header['opened'] !== 'number')
+    throw new CaptureError(`${file}:1: needs {"opened": seconds, …}`);
   const closed = typeof header['closed'] === 'number' ? header['closed'] : null;
   const chunks = lines.slice(1).map((line, i) => {
     const chunk: unknown = parse(file, i + 2, line);

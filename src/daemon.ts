@@ -22,10 +22,14 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-/** Where the data are: a server somebody runs, or the embedded one. */
+/**
+ * Where the data are: a server somebody runs, or the embedded one.
+ * @param guest a command beside the daemon: an embedded server that runs already is not ours to stop
+ */
 export async function openDatabase(
   settings: DaemonSettings,
   log: Logger,
+  guest = false,
 ): Promise<{ url: string; stop(): Promise<void> }> {
   const fromEnv = process.env['DATABASE_URL'];
   const { database } = settings;
@@ -34,11 +38,16 @@ export async function openDatabase(
     return { url, stop: () => Promise.resolve() };
   }
   if (fromEnv !== undefined && fromEnv !== '') return { url: fromEnv, stop: () => Promise.resolve() };
-  return startEmbedded({ dataDir: database.dir ?? join(defaultDataDir(), 'postgres'), log });
+  const server = await startEmbedded({ dataDir: database.dir ?? join(defaultDataDir(), 'postgres'), log });
+  return guest && server.attached ? { url: server.url, stop: () => Promise.resolve() } : server;
 }
 
 /** Reads as the list it is: database, schema, store, accounts, enterprises. */
-export async function startDaemon(settings: Settings, log: Logger, onSettled?: (settled: Settled) => void): Promise<Daemon> {
+export async function startDaemon(
+  settings: Settings,
+  log: Logger,
+  onSettled?: (settled: Settled) => void,
+): Promise<Daemon> {
   const database = await openDatabase(settings.daemon, log);
   await migrateDatabase({ url: database.url, dir: join(projectRoot(), 'db/migrations'), log });
   const store = await openStore({ url: database.url, log });
@@ -46,7 +55,9 @@ export async function startDaemon(settings: Settings, log: Logger, onSettled?: (
   const accounts = new Accounts(store.db, log, owner, onSettled);
   const enterprises = settings.enterprises.map((one) => new Enterprise(one, accounts.of(one), store.db, log));
   await Promise.all(enterprises.map((enterprise) => enterprise.start()));
-  log.info(`ready: ${enterprises.length} enterprises, ${settings.enterprises.flatMap((one) => one.hosts).length} hosts`);
+  log.info(
+    `ready: ${enterprises.length} enterprises, ${settings.enterprises.flatMap((one) => one.hosts).length} hosts`,
+  );
 
   return {
     db: store.db,

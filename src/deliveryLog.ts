@@ -11,11 +11,17 @@ export interface Settled {
 /** One line per thing the CRM was told, or was not. */
 export function deliveryLog(log: Logger, row: ClaimedRow, outcome: Settlement): void {
   const fields = { call: row.callId };
-  const what = row.kind === 'upload' ? 'record of the call' : `popup "${row.type ?? ''}"${row.codes === null ? '' : ` for ${row.codes.join(', ')}`}`;
+  const what =
+    row.kind === 'upload'
+      ? 'record of the call'
+      : `popup "${row.type ?? ''}"${row.codes === null ? '' : ` for ${row.codes.join(', ')}`}`;
   switch (outcome.outcome) {
     case 'done': {
       const age = Date.now() - row.dueAt.getTime();
-      log.info(`${what} is in the CRM ${(age / 1000).toFixed(1)} s after it was due`, { ...fields, ms: outcome.latencyMs });
+      log.info(`${what} is in the CRM ${(age / 1000).toFixed(1)} s after it was due`, {
+        ...fields,
+        ms: outcome.latencyMs,
+      });
       return;
     }
     case 'later':

@@ -62,13 +62,23 @@ export class Enterprise {
     return Object.fromEntries(this.#hosts.map(({ settings, link }) => [settings.id, link.status()]));
   }
 
+  /** How many calls live now, on all its hosts. */
+  get liveCalls(): number {
+    return this.#hosts.reduce((sum, { intake }) => sum + intake.liveCalls.length, 0);
+  }
+
   async start(): Promise<void> {
     this.#account.worker.start();
     this.#recordings.start();
     if (this.#zone === undefined) void this.#learnZone();
     for (const { settings, intake, link } of this.#hosts) {
       await intake.start();
-      await openGap(this.#db, { enterprise: this.id, host: settings.id, from: new Date(), cause: 'the daemon was not running' });
+      await openGap(this.#db, {
+        enterprise: this.id,
+        host: settings.id,
+        from: new Date(),
+        cause: 'the daemon was not running',
+      });
       link.start();
     }
   }
@@ -115,7 +125,8 @@ export class Enterprise {
       log,
       onEvents: (events) => intake.take(events),
       onState: (status) => this.#hostState(host, status, log),
-      onAuthRefused: () => log.error(`the host refuses user ${ami.user}: check manager.conf and ${ami.secret.key}; next try in a minute`),
+      onAuthRefused: () =>
+        log.error(`the host refuses user ${ami.user}: check manager.conf and ${ami.secret.key}; next try in a minute`),
     });
     return { settings: host, intake, link };
   }
@@ -128,7 +139,9 @@ export class Enterprise {
       closeGap(this.#db, { ...key, to: new Date() }).catch(noted);
     } else if (status.state === 'down' && !this.#stopped) {
       log.warn(`connection lost: ${status.lastFault ?? 'unknown reason'}`);
-      openGap(this.#db, { ...key, from: new Date(status.since), cause: status.lastFault ?? 'connection lost' }).catch(noted);
+      openGap(this.#db, { ...key, from: new Date(status.since), cause: status.lastFault ?? 'connection lost' }).catch(
+        noted,
+      );
     }
   }
 
@@ -144,7 +157,10 @@ export class Enterprise {
     } catch (error) {
       next = this.#zone === undefined ? ZONE_RETRY_MS : ZONE_REFRESH_MS;
       if (!this.#stopped && this.#zone === undefined) {
-        this.#log.warn('the CRM account did not tell its time zone; records wait until it does (or set retailcrm.timezone)', { err: error });
+        this.#log.warn(
+          'the CRM account did not tell its time zone; records wait until it does (or set retailcrm.timezone)',
+          { err: error },
+        );
       }
     }
     if (!this.#stopped) this.#zoneTimer = setTimeout(() => void this.#learnZone(), next);

@@ -78,7 +78,8 @@ export class Intake {
     const calls: Call[] = [];
     for (const row of rows) {
       const call = asCall(row);
-      if (call === undefined) this.#log.error('a stored call cannot be read and is left as it is', { call: row.externalId });
+      if (call === undefined)
+        this.#log.error('a stored call cannot be read and is left as it is', { call: row.externalId });
       else calls.push(call);
     }
     this.#host.restore(calls);
@@ -183,9 +184,12 @@ export class Intake {
     const today = new Date().toISOString().slice(0, 10);
     if (this.#unknownToday.get(channel) === today || this.#unknownToday.size > 1000) return;
     this.#unknownToday.set(channel, today);
-    this.#log.warn(`channel ${channel} fits no trunk and no extension; name it under hosts[].trunks[].channels or hosts[].extensions`, {
-      linkedid,
-    });
+    this.#log.warn(
+      `channel ${channel} fits no trunk and no extension; name it under hosts[].trunks[].channels or hosts[].extensions`,
+      {
+        linkedid,
+      },
+    );
   }
 
   #full(call: Call): boolean {
@@ -207,7 +211,8 @@ export class Intake {
         failures = 0;
       } catch (error) {
         this.#batch = merged(batch, this.#batch);
-        if (failures === 0) this.#log.error('the database does not take writes; events are kept in memory', { err: error });
+        if (failures === 0)
+          this.#log.error('the database does not take writes; events are kept in memory', { err: error });
         if (this.#stopped && failures >= RETRY_MS.length) {
           this.#log.error('stopped with unwritten calls; the next snapshot and the CDR must recover them', {
             calls: this.#batch.calls.size,
@@ -228,7 +233,13 @@ export class Intake {
       await recordDrops(trx, batch.drops);
       for (const one of batch.withdrawn) await withdrawPopups(trx, { account, ...one, reason: 'the ring ended first' });
       await enqueue(trx, unexpired(batch.outbox));
-      if (overflow !== undefined) await openGap(trx, { enterprise, host, from: overflow.since, cause: `memory full: ${overflow.lost} calls not kept` });
+      if (overflow !== undefined)
+        await openGap(trx, {
+          enterprise,
+          host,
+          from: overflow.since,
+          cause: `memory full: ${overflow.lost} calls not kept`,
+        });
     });
     if (overflow !== undefined) this.#overflow = undefined;
     if (batch.outbox.length > 0) onCommitted();

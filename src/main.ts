@@ -1,4 +1,5 @@
 import { runCommandLine } from './cli/args.ts';
+import { captureCommand } from './cli/capture.ts';
 import { callsListCommand, callsShowCommand } from './cli/calls.ts';
 import { checkConfigCommand } from './cli/check-config.ts';
 import { deadDiscardCommand, deadListCommand, deadRetryCommand, deadShowCommand } from './cli/dead.ts';
@@ -19,6 +20,7 @@ const commands = [
   callsListCommand,
   callsShowCommand,
   replayCommand,
+  captureCommand,
   deadListCommand,
   deadShowCommand,
   deadRetryCommand,

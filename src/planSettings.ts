@@ -38,7 +38,16 @@ export function recordUrl(template: string, call: Call, file: string, hostId: st
   const date = toAccountTime(call.startedAt, zone).slice(0, 10);
   const [year = '', month = '', day = ''] = date.split('-');
   const uniqueid = recordingOf(call)?.uniqueid ?? call.firstUniqueid;
-  const values: Record<string, string> = { uniqueid, linkedid: call.linkedid, host: hostId, file, date, year, month, day };
+  const values: Record<string, string> = {
+    uniqueid,
+    linkedid: call.linkedid,
+    host: hostId,
+    file,
+    date,
+    year,
+    month,
+    day,
+  };
   return template.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const value = values[name];
     return value === undefined ? whole : encodeURIComponent(value);

@@ -66,7 +66,9 @@ export class Recordings {
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
       this.#looking = this.look()
-        .catch((error: unknown) => this.#options.log.error('recordings: the waiting uploads cannot be read', { err: error }))
+        .catch((error: unknown) =>
+          this.#options.log.error('recordings: the waiting uploads cannot be read', { err: error }),
+        )
         .finally(() => {
           this.#looking = undefined;
           this.#schedule();
@@ -120,6 +122,10 @@ function readPayload(text: string): WaitingPayload | undefined {
   if (typeof value !== 'object' || value === null || !('record' in value)) return undefined;
   const { record, recording, undated } = value as Partial<WaitingPayload>;
   if (typeof record !== 'object') return undefined;
-  const named = typeof recording === 'object' && recording !== null && typeof recording.file === 'string' && typeof recording.url === 'string';
+  const named =
+    typeof recording === 'object' &&
+    recording !== null &&
+    typeof recording.file === 'string' &&
+    typeof recording.url === 'string';
   return { record, recording: named ? recording : null, undated: typeof undated === 'number' ? undated : null };
 }

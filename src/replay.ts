@@ -28,7 +28,8 @@ export function* replay(events: Iterable<HostEvent>, rules: HostRules, settings:
   for (let due = host.wakeAt(); due !== undefined; due = host.wakeAt()) {
     yield* tell(host.apply({ event: 'Tick', at: due }), rules, settings);
   }
-  for (const call of host.calls()) if (call.direction !== 'internal') yield { type: 'call', ...recordOf(call, rules.policies) };
+  for (const call of host.calls())
+    if (call.direction !== 'internal') yield { type: 'call', ...recordOf(call, rules.policies) };
 }
 
 function* tell(facts: readonly Fact[], rules: HostRules, settings: PlanSettings): Generator<ReplayLine> {
@@ -51,7 +52,8 @@ function requestLine(request: PlannedRequest): ReplayLine {
   const at: Instant = request.dueAt;
   const upload = request.kind === 'upload';
   // Without a disk to look at, the recording is taken to be there.
-  const payload = request.recording === undefined ? request.payload : { ...request.payload, recordUrl: request.recording.url };
+  const payload =
+    request.recording === undefined ? request.payload : { ...request.payload, recordUrl: request.recording.url };
   return {
     type: 'request',
     at: iso(at),

@@ -31,7 +31,12 @@ export function callRow(call: Call, origin: Origin, policies: Policies): CallRow
     startedAt: new Date(call.startedAt),
     answeredAt: call.answeredAt === undefined ? null : new Date(call.answeredAt),
     endedAt: call.endedAt === undefined ? null : new Date(call.endedAt),
-    record: { ...recordOf(call, policies), resultDetail: call.detail ?? null, customerName: call.customerName ?? null, talks: call.talks },
+    record: {
+      ...recordOf(call, policies),
+      resultDetail: call.detail ?? null,
+      customerName: call.customerName ?? null,
+      talks: call.talks,
+    },
     live: ended ? null : call,
   };
 }

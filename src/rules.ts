@@ -5,14 +5,30 @@ import { normalisePhone } from './config/phones.ts';
 import type { EnterpriseSettings, HostSettings, PolicySettings } from './config/settings.ts';
 
 /** Channel technologies of telephones and gateways; everything else is Asterisk's own furniture. */
-const phoneTechnologies = new Set(['PJSIP', 'SIP', 'IAX2', 'DAHDI', 'SCCP', 'SKINNY', 'UNISTIM', 'MGCP', 'OOH323', 'MOTIF', 'DONGLE', 'QUECTEL', 'KHOMP']);
+const phoneTechnologies = new Set([
+  'PJSIP',
+  'SIP',
+  'IAX2',
+  'DAHDI',
+  'SCCP',
+  'SKINNY',
+  'UNISTIM',
+  'MGCP',
+  'OOH323',
+  'MOTIF',
+  'DONGLE',
+  'QUECTEL',
+  'KHOMP',
+]);
 /** Most channel stems remembered per host; a PBX has some hundred end points. */
 const mostStems = 10_000;
 
 /** The core's view of one host, from the configuration. Answers are memoised per end point. */
 export function hostRules(enterprise: EnterpriseSettings, host: HostSettings): HostRules {
   const sides = new Map<string, Side>();
-  const mobiles = new Map(enterprise.employees.flatMap((one) => one.mobiles.map((mobile) => [mobile, one.extension] as const)));
+  const mobiles = new Map(
+    enterprise.employees.flatMap((one) => one.mobiles.map((mobile) => [mobile, one.extension] as const)),
+  );
   const silenced = new Set(enterprise.dids.filter((did) => !did.upload).map((did) => did.number));
   const phone = (raw: string | undefined, country: string | undefined): Phone =>
     normalisePhone(raw, country === undefined ? [enterprise.country] : [country, enterprise.country]);

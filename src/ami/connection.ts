@@ -122,6 +122,8 @@ export interface ConnectionParts {
   /** Names of the variables whose `VarSet` is decoded, if `VarSet` is wanted at all; `undefined` decodes all. */
   variables?: Iterable<string> | undefined;
   counters?: StreamCounters | undefined;
+  /** Gets every message after the login as it came, `bytes[start, end)` without its blank line: for recordings. */
+  tap?: ((bytes: Buffer, start: number, end: number) => void) | undefined;
 }
 
 type State = 'connecting' | 'greeting' | 'login' | 'booting' | 'booted' | 'closing';
@@ -146,6 +148,7 @@ export class AmiConnection {
   readonly #filter: EventFilter | undefined;
   readonly #framer: Framer;
   readonly #pending: PendingActions;
+  readonly #tap: ConnectionParts['tap'];
   readonly #socket: Socket;
   readonly #idPrefix = randomBytes(6).toString('hex');
   #lastId = 0;
@@ -165,6 +168,7 @@ export class AmiConnection {
     this.#clock = options.clock ?? systemClock;
     this.counters = options.counters ?? newStreamCounters();
     this.#filter = options.wanted && new EventFilter([...options.wanted, 'FullyBooted'], options.variables);
+    this.#tap = options.tap;
     this.#framer = new Framer((bytes, start, end) => this.#take(bytes, start, end), this.#limits);
     this.#pending = new PendingActions(this.#clock, this.#limits.listItems);
     this.#heardAt = this.#arrivedAt = this.#clock.now();
@@ -309,6 +313,7 @@ export class AmiConnection {
 
   #take(bytes: Buffer, start: number, end: number): void {
     this.counters.messages++;
+    if (this.#state === 'booting' || this.#state === 'booted') this.#tap?.(bytes, start, end);
     if (this.#filter && this.#pending.lists === 0 && !this.#filter.passes(bytes, start, end)) {
       this.counters.filtered++;
       return;

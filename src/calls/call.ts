@@ -2,7 +2,14 @@ import type { Instant } from './events.ts';
 import type { Phone } from './rules.ts';
 
 /** Outcome of one employee's phone being called (`captures/README.md`, field `rang`). */
-export type RingOutcome = 'answered' | 'answered elsewhere' | 'cancelled' | 'no answer' | 'busy' | 'declined' | 'forwarded';
+export type RingOutcome =
+  | 'answered'
+  | 'answered elsewhere'
+  | 'cancelled'
+  | 'no answer'
+  | 'busy'
+  | 'declined'
+  | 'forwarded';
 
 /** Result of a call in the upload's words (`retailcrm-api.md` 4.2). */
 export type CallResult = 'answered' | 'no answer' | 'busy' | 'failed' | 'not allowed' | 'unknown';

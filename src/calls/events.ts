@@ -58,7 +58,13 @@ export type HostEvent =
   | { event: 'Newchannel'; at: Instant; chan: ChannelSnapshot }
   | { event: 'Newstate'; at: Instant; chan: ChannelSnapshot }
   /** `chan` (the dialling side) is absent for an Originate. `dialString` e.g. `+37529…@provider-by`, `PJSIP/150`. */
-  | { event: 'DialBegin'; at: Instant; chan: ChannelSnapshot | undefined; dest: ChannelSnapshot; dialString: string | undefined }
+  | {
+      event: 'DialBegin';
+      at: Instant;
+      chan: ChannelSnapshot | undefined;
+      dest: ChannelSnapshot;
+      dialString: string | undefined;
+    }
   /** `dialStatus` ANSWER, BUSY, NOANSWER, CANCEL, CONGESTION, CHANUNAVAIL, …; `forward` = header `Forward` of a 302. */
   | {
       event: 'DialEnd';

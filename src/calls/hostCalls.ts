@@ -172,7 +172,13 @@ export class HostCalls {
         this.#disconnectedAt = undefined;
         for (const change of resyncEvents(event, this.#topology, gap)) {
           if (change.event === 'Gone') {
-            this.#hangupKnown(change.channel, undefined, change.at, facts, event.fresh ? 'pbx restarted' : 'connection lost');
+            this.#hangupKnown(
+              change.channel,
+              undefined,
+              change.at,
+              facts,
+              event.fresh ? 'pbx restarted' : 'connection lost',
+            );
           } else {
             facts.push(...this.apply(change));
           }
@@ -201,7 +207,8 @@ export class HostCalls {
       this.#incoming(channel, at, facts);
     }
     if (before !== channel.state) {
-      if (channel.state === 'Ringing') this.#tellRing(channel.uniqueid, { input: 'phone rings', at, uniqueid: channel.uniqueid }, facts);
+      if (channel.state === 'Ringing')
+        this.#tellRing(channel.uniqueid, { input: 'phone rings', at, uniqueid: channel.uniqueid }, facts);
       if (channel.state === 'Up') this.#tellLeg(channel, { input: 'pbx answered', at }, facts);
     }
     return channel;
@@ -264,7 +271,11 @@ export class HostCalls {
     if (id === undefined) return;
     this.#rings.set(dest.uniqueid, id);
     const ringing = dest.state === 'Ringing';
-    this.#tell(id, { input: 'phone called', at, uniqueid: dest.uniqueid, ext: dest.side.ext, root: root.uniqueid, ringing }, facts);
+    this.#tell(
+      id,
+      { input: 'phone called', at, uniqueid: dest.uniqueid, ext: dest.side.ext, root: root.uniqueid, ringing },
+      facts,
+    );
   }
 
   /** The call a dial belongs to: its root's own call, else the call of the root's group its caller talked in last. */
@@ -297,8 +308,16 @@ export class HostCalls {
     const ownCall = owner?.direction === 'in' && this.#rules.policies.forwardedLegs === 'own_call';
     if (owner !== undefined && !ownCall) {
       group.hadCall = true;
-      const sameCustomer = owner.direction === 'out' && owner.answeredAt === undefined && this.#legs.get(root.uniqueid) === owner.externalId;
-      if (sameCustomer && owner.customer.kind === 'phone' && customer.kind === 'phone' && owner.customer.e164 !== customer.e164) {
+      const sameCustomer =
+        owner.direction === 'out' &&
+        owner.answeredAt === undefined &&
+        this.#legs.get(root.uniqueid) === owner.externalId;
+      if (
+        sameCustomer &&
+        owner.customer.kind === 'phone' &&
+        customer.kind === 'phone' &&
+        owner.customer.e164 !== customer.e164
+      ) {
         // The same channel tries another number: that is the next call.
         this.#endOutgoing(owner.externalId, at, undefined, facts);
       } else {
@@ -342,20 +361,23 @@ export class HostCalls {
     const own = this.#legs.get(root.uniqueid);
     const owned = own === undefined ? undefined : this.#calls.get(own);
     if (owned !== undefined && owned.direction !== 'internal') return owned;
-    const incoming = calls.findLast((call) => call.direction === 'in') ?? calls.findLast((call) => call.direction === 'out');
+    const incoming =
+      calls.findLast((call) => call.direction === 'in') ?? calls.findLast((call) => call.direction === 'out');
     if (incoming !== undefined) return incoming;
     if (root.side.side !== 'employee' || root.dialledBy === '') return undefined;
     const ext = root.side.ext;
     if (this.#rules.policies.forwardedLegs === 'own_call') return undefined;
     for (const call of this.#calls.values()) {
-      if (call.direction === 'in' && call.talks.some((talk) => talk.party === ext && talk.to === undefined)) return call;
+      if (call.direction === 'in' && call.talks.some((talk) => talk.party === ext && talk.to === undefined))
+        return call;
     }
     return undefined;
   }
 
   /** Trunk failover: the outgoing call goes on over another outside leg. */
   #relink(call: Call, dest: Channel): void {
-    if (call.customerUniqueid !== undefined && call.customerUniqueid !== call.firstUniqueid) this.#legs.delete(call.customerUniqueid);
+    if (call.customerUniqueid !== undefined && call.customerUniqueid !== call.firstUniqueid)
+      this.#legs.delete(call.customerUniqueid);
     this.#legs.set(dest.uniqueid, call.externalId);
     this.#calls.set(call.externalId, { ...call, customerUniqueid: dest.uniqueid });
   }
@@ -403,7 +425,12 @@ export class HostCalls {
     if (dest === undefined) return;
     dest.dialStatus ??= dialStatus;
     dest.forward ??= forward;
-    const outcome = ringOutcome({ dialStatus: dest.dialStatus, forward: dest.forward, cause: undefined, up: dest.state === 'Up' });
+    const outcome = ringOutcome({
+      dialStatus: dest.dialStatus,
+      forward: dest.forward,
+      cause: undefined,
+      up: dest.state === 'Up',
+    });
     this.#tellRing(uniqueid, { input: 'phone over', at, uniqueid, outcome, settled: false }, facts);
   }
 
@@ -442,13 +469,36 @@ export class HostCalls {
   }
 
   /** The customer's leg or the first channel of a call is gone. */
-  #legOver(call: Call, channel: Channel, over: { dialStatus: string | undefined; cause: number | undefined }, at: Instant, facts: Fact[], lost: Lost | undefined): void {
+  #legOver(
+    call: Call,
+    channel: Channel,
+    over: { dialStatus: string | undefined; cause: number | undefined },
+    at: Instant,
+    facts: Fact[],
+    lost: Lost | undefined,
+  ): void {
     const id = call.externalId;
     const isCustomer = call.customerUniqueid === channel.uniqueid;
     switch (call.direction) {
       case 'in': {
-        const result = lost === undefined ? incomingResult(call.rang.map((ring) => ring.outcome), over.cause) : 'unknown';
-        this.#tell(id, { input: 'gone', at, cause: over.cause, result, detail: lost ?? missedDetail(call, over.cause, channel.offHours, at) }, facts);
+        const result =
+          lost === undefined
+            ? incomingResult(
+                call.rang.map((ring) => ring.outcome),
+                over.cause,
+              )
+            : 'unknown';
+        this.#tell(
+          id,
+          {
+            input: 'gone',
+            at,
+            cause: over.cause,
+            result,
+            detail: lost ?? missedDetail(call, over.cause, channel.offHours, at),
+          },
+          facts,
+        );
         return;
       }
       case 'out': {
@@ -528,7 +578,9 @@ export class HostCalls {
   #endOrphans(at: Instant, fresh: boolean, facts: Fact[]): void {
     for (const call of [...this.#calls.values()]) {
       const leg = call.customerUniqueid ?? call.firstUniqueid;
-      const alive = this.#topology.channel(leg) ?? (call.direction === 'in' ? undefined : this.#topology.channel(call.firstUniqueid));
+      const alive =
+        this.#topology.channel(leg) ??
+        (call.direction === 'in' ? undefined : this.#topology.channel(call.firstUniqueid));
       if (alive !== undefined) {
         this.#adopt(call, alive);
         continue;
@@ -544,7 +596,8 @@ export class HostCalls {
     group.calls.add(call.externalId);
     group.hadCall = true;
     for (const ring of call.rang) {
-      if (ring.endedAt === undefined && this.#topology.channel(ring.uniqueid) !== undefined) this.#rings.set(ring.uniqueid, call.externalId);
+      if (ring.endedAt === undefined && this.#topology.channel(ring.uniqueid) !== undefined)
+        this.#rings.set(ring.uniqueid, call.externalId);
     }
   }
 
@@ -557,7 +610,9 @@ export class HostCalls {
     for (const peer of this.#topology.peers(channel)) {
       if (peer.group === channel.group) continue;
       const groups = [this.#topology.group(channel), this.#topology.group(peer)];
-      const customers = groups.map((group) => [...group.calls].filter((id) => this.#calls.get(id)?.direction !== 'internal').length);
+      const customers = groups.map(
+        (group) => [...group.calls].filter((id) => this.#calls.get(id)?.direction !== 'internal').length,
+      );
       if (customers[0] !== 0 && customers[1] !== 0) continue;
       const merged = this.#topology.join(channel, peer);
       if (merged !== undefined) this.#merged(merged, at, facts);
@@ -574,7 +629,8 @@ export class HostCalls {
       const rang = [...target.rang, ...call.rang].sort((a, b) => a.at - b.at);
       this.#forget(call);
       this.#keep({ ...(this.#calls.get(target.externalId) ?? target), rang });
-      for (const ring of call.rang) if (this.#topology.channel(ring.uniqueid)) this.#rings.set(ring.uniqueid, target.externalId);
+      for (const ring of call.rang)
+        if (this.#topology.channel(ring.uniqueid)) this.#rings.set(ring.uniqueid, target.externalId);
     }
     this.#refresh(target.externalId, at, facts);
   }
@@ -586,7 +642,8 @@ export class HostCalls {
   /** Calls whose customer is this channel or is connected with it now, and those of its group. */
   #callsWith(channel: Channel): Set<string> {
     const ids = new Set<string>();
-    if (this.#topology.channel(channel.uniqueid) !== undefined) for (const id of this.#topology.group(channel).calls) ids.add(id);
+    if (this.#topology.channel(channel.uniqueid) !== undefined)
+      for (const id of this.#topology.group(channel).calls) ids.add(id);
     const own = this.#legs.get(channel.uniqueid);
     if (own !== undefined) ids.add(own);
     for (const peer of this.#topology.peers(channel)) {
@@ -601,7 +658,10 @@ export class HostCalls {
     if (call?.customerUniqueid === undefined) return;
     const customer = this.#topology.channel(call.customerUniqueid);
     if (customer === undefined) return;
-    const parties = this.#topology.peers(customer).filter((peer) => peer.side.side !== 'service').map((peer) => this.#party(peer));
+    const parties = this.#topology
+      .peers(customer)
+      .filter((peer) => peer.side.side !== 'service')
+      .map((peer) => this.#party(peer));
     this.#tell(id, { input: 'connected', at, parties }, facts);
   }
 
@@ -644,7 +704,8 @@ export class HostCalls {
     if (file === '' || channel === undefined) return;
     const id = this.#legs.get(uniqueid) ?? this.#rings.get(uniqueid) ?? this.#callOfRoot(channel);
     if (id !== undefined) this.#tell(id, { input: 'recorded', at, uniqueid, file }, facts);
-    else if (!this.#stashed.some((one) => one.uniqueid === uniqueid && one.file === file)) this.#stashed.push({ uniqueid, file, at });
+    else if (!this.#stashed.some((one) => one.uniqueid === uniqueid && one.file === file))
+      this.#stashed.push({ uniqueid, file, at });
   }
 
   /** Recordings announced before the call exists: an employee's channel records before it dials. */
@@ -694,7 +755,8 @@ export class HostCalls {
     if (step.call.direction !== 'internal') facts.push(...step.facts);
     if (step.call.state !== 'ended') return;
     const reason = dropReason(step.call, this.#rules.policies);
-    if (reason !== undefined) facts.push({ fact: 'dropped', at: input.at, linkedid: step.call.linkedid, reason, call: step.call });
+    if (reason !== undefined)
+      facts.push({ fact: 'dropped', at: input.at, linkedid: step.call.linkedid, reason, call: step.call });
   }
 
   #passTime(at: Instant, facts: Fact[]): void {
@@ -753,7 +815,8 @@ export class HostCalls {
     this.#calls.set(call.externalId, call);
     this.#legs.set(call.firstUniqueid, call.externalId);
     if (call.customerUniqueid !== undefined) this.#legs.set(call.customerUniqueid, call.externalId);
-    const first = this.#topology.channel(call.customerUniqueid ?? call.firstUniqueid) ?? this.#topology.channel(call.firstUniqueid);
+    const first =
+      this.#topology.channel(call.customerUniqueid ?? call.firstUniqueid) ?? this.#topology.channel(call.firstUniqueid);
     if (first === undefined) return;
     const group = this.#topology.group(first);
     group.calls.add(call.externalId);

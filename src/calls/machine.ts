@@ -160,7 +160,9 @@ function connected(call: Call, parties: readonly Party[], at: Instant, policies:
   if (talkingWith.length === now.size && talkingWith.every((party) => now.has(party))) return { call, facts: [] };
 
   const before = lastParty(call);
-  const talks: Talk[] = call.talks.map((talk) => (talk.to === undefined && !now.has(talk.party) ? { ...talk, to: at } : talk));
+  const talks: Talk[] = call.talks.map((talk) =>
+    talk.to === undefined && !now.has(talk.party) ? { ...talk, to: at } : talk,
+  );
   const known = new Set(handledBy(call));
   const joined = parties.filter((one) => !talkingWith.includes(one.party));
   for (const one of joined) talks.push({ ...one, from: at, to: undefined });
@@ -239,7 +241,8 @@ function gone(call: Call, input: Extract<CallInput, { input: 'gone' }>): Step {
     endedAt: at,
     cause: input.cause,
     result: answered ? 'answered' : input.result,
-    detail: answered && input.detail !== 'pbx restarted' && input.detail !== 'connection lost' ? undefined : input.detail,
+    detail:
+      answered && input.detail !== 'pbx restarted' && input.detail !== 'connection lost' ? undefined : input.detail,
   };
   const final = { ...end, transfers: settleTransfers(end) };
   return { call: final, facts: [{ fact: answered ? 'call.finished' : 'call.missed', at, call: final, open }] };

@@ -30,15 +30,29 @@ export function resyncEvents(
   }
   for (const chan of snapshot.channels) {
     if (known(chan.uniqueid) || !isDialled(chan)) continue;
-    changes.push({ event: 'DialBegin', at: bornAt(chan, at), chan: dialler(chan, snapshot.channels), dest: chan, dialString: undefined });
+    changes.push({
+      event: 'DialBegin',
+      at: bornAt(chan, at),
+      chan: dialler(chan, snapshot.channels),
+      dest: chan,
+      dialString: undefined,
+    });
   }
   for (const chan of snapshot.channels) {
     changes.push({ event: 'Newstate', at, chan });
     const channel = topology.channel(chan.uniqueid);
     if (chan.bridgeId !== undefined && chan.bridgeId !== channel?.bridge) {
-      const technology = chan.application === 'Park' || chan.application === 'ParkedCall' ? 'holding_bridge' : undefined;
+      const technology =
+        chan.application === 'Park' || chan.application === 'ParkedCall' ? 'holding_bridge' : undefined;
       const enteredAt = isDialled(chan) ? (chan.cdrAnswer ?? at) : at;
-      changes.push({ event: 'BridgeEnter', at: enteredAt, chan, bridgeId: chan.bridgeId, technology, swapUniqueid: undefined });
+      changes.push({
+        event: 'BridgeEnter',
+        at: enteredAt,
+        chan,
+        bridgeId: chan.bridgeId,
+        technology,
+        swapUniqueid: undefined,
+      });
     } else if (chan.bridgeId === undefined && channel?.bridge !== undefined) {
       changes.push({ event: 'BridgeLeave', at, chan, bridgeId: channel.bridge });
     }
@@ -58,7 +72,9 @@ function isDialled(chan: SnapshotChannel): boolean {
 /** The snapshot does not say who dialled: in the same group the one that runs Dial or Queue, else the group's first. */
 function dialler(chan: SnapshotChannel, channels: readonly SnapshotChannel[]): ChannelSnapshot | undefined {
   if (chan.application === 'AppDial2') return undefined;
-  const group = channels.filter((one) => one.linkedid === chan.linkedid && one.uniqueid !== chan.uniqueid && !isDialled(one));
+  const group = channels.filter(
+    (one) => one.linkedid === chan.linkedid && one.uniqueid !== chan.uniqueid && !isDialled(one),
+  );
   return group.find((one) => one.application === 'Dial' || one.application === 'Queue') ?? group[0];
 }
 

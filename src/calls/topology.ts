@@ -50,7 +50,6 @@ interface Bridge {
   readonly members: Set<string>;
 }
 
-
 /** `PJSIP/provider-by-00000001` → `PJSIP/provider-by`; `Local/150@ctx-0001;2` → `Local/150@ctx-0001`. */
 export function withoutSuffix(name: string): string {
   if (name.startsWith('Local/')) return name.replace(/;[12]$/, '');

@@ -14,7 +14,11 @@ export function labelTransfer(transfers: readonly Transfer[], party: string): re
 }
 
 /** The customer was put into a parking lot by the party she talked with last. */
-export function parkTransfer(transfers: readonly Transfer[], from: string | undefined, at: Instant): readonly Transfer[] {
+export function parkTransfer(
+  transfers: readonly Transfer[],
+  from: string | undefined,
+  at: Instant,
+): readonly Transfer[] {
   const last = transfers.at(-1);
   if (last?.result === 'pending') {
     return last.type === 'park' ? transfers : [...transfers.slice(0, -1), { ...last, type: 'park', to: undefined }];
@@ -36,13 +40,16 @@ export function handOver(
 ): readonly Transfer[] {
   const last = call.transfers.at(-1);
   if (last?.result === 'pending') {
-    if (party === last.from && last.type !== 'park') return [...call.transfers.slice(0, -1), { ...last, result: failure(call, last) }];
+    if (party === last.from && last.type !== 'park')
+      return [...call.transfers.slice(0, -1), { ...last, result: failure(call, last) }];
     return [...call.transfers.slice(0, -1), { ...last, to: party, result: 'answered' }];
   }
   if (!alone || before === undefined || before === party) return call.transfers;
   // Nobody named it: the customer's own channel dialled on (AMI Redirect), or she was carried into another bridge.
   const left = call.talks.findLast((talk) => talk.party === before)?.to ?? at;
-  const dialled = call.rang.some((ring) => ring.ext === party && ring.at >= left && ring.root === call.customerUniqueid);
+  const dialled = call.rang.some(
+    (ring) => ring.ext === party && ring.at >= left && ring.root === call.customerUniqueid,
+  );
   return [
     ...call.transfers,
     { type: dialled ? 'redirect' : 'attended', from: before, to: party, at: dialled ? left : at, result: 'answered' },
@@ -52,7 +59,9 @@ export function handOver(
 /** At the end of the call nothing stays pending. */
 export function settleTransfers(call: Call): readonly Transfer[] {
   return call.transfers.map((transfer) =>
-    transfer.result === 'pending' ? { ...transfer, to: reached(call, transfer), result: failure(call, transfer) } : transfer,
+    transfer.result === 'pending'
+      ? { ...transfer, to: reached(call, transfer), result: failure(call, transfer) }
+      : transfer,
   );
 }
 

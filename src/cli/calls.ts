@@ -23,7 +23,12 @@ export const callsListCommand = defineCommand({
     host: { type: 'string', value: 'ID', help: 'only this host' },
     since: { type: 'string', value: 'TIME', help: 'not older than this, e.g. 2026-11-23 or 2026-11-23T09:00' },
     phone: { type: 'string', value: 'NUMBER', help: 'only calls of this customer, E.164' },
-    result: { type: 'string', value: 'RESULT', help: 'only this result', choices: ['answered', 'no answer', 'busy', 'failed', 'not allowed', 'unknown'] },
+    result: {
+      type: 'string',
+      value: 'RESULT',
+      help: 'only this result',
+      choices: ['answered', 'no answer', 'busy', 'failed', 'not allowed', 'unknown'],
+    },
     limit: { type: 'string', value: 'N', help: 'at most this many', default: '50' },
     ...jsonOption,
   },
@@ -34,7 +39,8 @@ export const callsListCommand = defineCommand({
   ],
   run: async ({ out, options }) => {
     const since = options.since === undefined ? undefined : new Date(options.since);
-    if (since !== undefined && Number.isNaN(since.getTime())) throw new UsageError(`--since ${options.since ?? ''} is no time; write 2026-11-23 or 2026-11-23T09:00`);
+    if (since !== undefined && Number.isNaN(since.getTime()))
+      throw new UsageError(`--since ${options.since ?? ''} is no time; write 2026-11-23 or 2026-11-23T09:00`);
     const rows = await withDatabase(options.config, (db) =>
       listCalls(db, {
         limit: wholeNumber('limit', options.limit),
@@ -62,7 +68,8 @@ const callColumns = [
   {
     title: 'result',
     value: (row: CallRow) => row.result ?? 'live',
-    style: (row: CallRow) => (row.result === 'answered' ? ('good' as const) : row.result === null ? ('dim' as const) : ('warn' as const)),
+    style: (row: CallRow) =>
+      row.result === 'answered' ? ('good' as const) : row.result === null ? ('dim' as const) : ('warn' as const),
   },
   { title: 'owner', value: (row: CallRow) => row.owner ?? undefined },
   { title: 'talk s', value: (row: CallRow) => seconds(row.answeredAt, row.endedAt), align: 'right' as const },
@@ -78,14 +85,23 @@ export const callsShowCommand = defineCommand({
   summary: 'one call: what is known, what was sent, what the CRM said',
   usage: 'ID',
   args: [1, 1],
-  description: ['ID is the call’s external id (pbx1-1795339498.0), its linkedid, or a part of either that fits one call only.'],
-  options: { ...configOption, enterprise: { type: 'string', value: 'ID', help: 'only this enterprise' }, ...jsonOption },
+  description: [
+    'ID is the call’s external id (pbx1-1795339498.0), its linkedid, or a part of either that fits one call only.',
+  ],
+  options: {
+    ...configOption,
+    enterprise: { type: 'string', value: 'ID', help: 'only this enterprise' },
+    ...jsonOption,
+  },
   exitCodes,
   examples: [{ line: 'calls show 1795339498.0', says: 'the linkedid from a log line' }],
   run: async ({ out, err, args, options }) => {
     const id = args[0] ?? '';
     const story = await withDatabase(options.config, async (db) => {
-      const calls = await findCalls(db, { id, ...(options.enterprise === undefined ? {} : { enterprise: options.enterprise }) });
+      const calls = await findCalls(db, {
+        id,
+        ...(options.enterprise === undefined ? {} : { enterprise: options.enterprise }),
+      });
       const [call] = calls;
       if (call === undefined || calls.length > 1) return { calls, sent: [] };
       const rows = await outboxOfCall(db, call.enterprise, call.externalId);
@@ -112,9 +128,19 @@ export const callsShowCommand = defineCommand({
     printLine(out);
     for (const row of story.sent) {
       const mark = row.state === 'done' ? 'good' : row.state === 'dead' ? 'bad' : 'warn';
-      printLine(out, `${localTime(row.dueAt)}  ${row.kind} ${row.type ?? ''} ${row.codes?.join(',') ?? ''}  ${paint(out, mark, row.state)} ${row.reason ?? ''}`);
+      printLine(
+        out,
+        `${localTime(row.dueAt)}  ${row.kind} ${row.type ?? ''} ${row.codes?.join(',') ?? ''}  ${paint(out, mark, row.state)} ${row.reason ?? ''}`,
+      );
       for (const attempt of row.attempts) {
-        printLine(out, paint(out, 'dim', `  ${localTime(attempt.at)}  ${attempt.outcome} ${attempt.status ?? ''} ${attempt.latencyMs ?? '–'} ms ${attempt.reason ?? ''}`));
+        printLine(
+          out,
+          paint(
+            out,
+            'dim',
+            `  ${localTime(attempt.at)}  ${attempt.outcome} ${attempt.status ?? ''} ${attempt.latencyMs ?? '–'} ms ${attempt.reason ?? ''}`,
+          ),
+        );
       }
     }
     return EXIT.ok;

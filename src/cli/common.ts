@@ -25,14 +25,21 @@ export const jsonOption = {
 
 /** `--log`: how log lines look. */
 export const logOption = {
-  log: { type: 'string', value: 'FORMAT', choices: ['json', 'pretty'], help: 'json lines for journald, or pretty for eyes' },
+  log: {
+    type: 'string',
+    value: 'FORMAT',
+    choices: ['json', 'pretty'],
+    help: 'json lines for journald, or pretty for eyes',
+  },
 } as const satisfies Record<string, OptionSpec>;
 
 /** The whole configuration. Throws ConfigError with everything that is wrong with it. */
 export function settingsFrom(path: string | undefined): Settings {
   const found = path ?? findConfig();
   if (found === undefined) {
-    throw new UsageError(`no configuration: give --config PATH, or make one of ${CONFIG_PLACES.join(', ')} (examples in config/)`);
+    throw new UsageError(
+      `no configuration: give --config PATH, or make one of ${CONFIG_PLACES.join(', ')} (examples in config/)`,
+    );
   }
   return loadAll(found);
 }
@@ -46,12 +53,16 @@ export function logFor(settings: Settings, format: string | undefined): RootLog 
 /** Runs `work` with the database the daemon uses. The embedded server is left as it was found: running, or stopped again. */
 export async function withDatabase<T>(configPath: string | undefined, work: (db: Db) => Promise<T>): Promise<T> {
   const settings = settingsFrom(configPath);
-  const database = await openDatabase(settings.daemon, silentLog).catch((error: unknown) => {
-    throw new UnavailableError(`the database cannot be opened: ${error instanceof Error ? error.message : String(error)}`);
+  const database = await openDatabase(settings.daemon, silentLog, true).catch((error: unknown) => {
+    throw new UnavailableError(
+      `the database cannot be opened: ${error instanceof Error ? error.message : String(error)}`,
+    );
   });
   try {
     const store = await openStore({ url: database.url, log: silentLog }).catch((error: unknown) => {
-      throw new UnavailableError(`the database does not answer: ${error instanceof Error ? error.message : String(error)}`);
+      throw new UnavailableError(
+        `the database does not answer: ${error instanceof Error ? error.message : String(error)}`,
+      );
     });
     try {
       return await work(store.db);

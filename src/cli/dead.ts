@@ -19,7 +19,12 @@ export const deadListCommand = defineCommand({
   name: 'dead list',
   group: 'Mend',
   summary: 'what the CRM refused, newest first',
-  options: { ...configOption, ...enterpriseOption, limit: { type: 'string', value: 'N', help: 'at most this many', default: '50' }, ...jsonOption },
+  options: {
+    ...configOption,
+    ...enterpriseOption,
+    limit: { type: 'string', value: 'N', help: 'at most this many', default: '50' },
+    ...jsonOption,
+  },
   exitCodes,
   examples: [{ line: 'dead list', says: 'after an alarm about dead letters' }],
   run: async ({ out, options }) => {
@@ -73,7 +78,9 @@ export const deadRetryCommand = defineCommand({
   summary: 'send dead letters again',
   usage: 'ID… | all',
   args: [1, 10_000],
-  description: ['Do this after the cause is gone: the payload is sent again byte for byte. The CRM keeps one record per call, whatever is sent twice.'],
+  description: [
+    'Do this after the cause is gone: the payload is sent again byte for byte. The CRM keeps one record per call, whatever is sent twice.',
+  ],
   options: { ...configOption, ...enterpriseOption },
   exitCodes,
   examples: [

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadEnterpriseFile } from '../config/load.ts';
 import type { EnterpriseSettings, Settings } from '../config/settings.ts';
+import type { Daemon } from '../daemon.ts';
 import { startDaemon } from '../daemon.ts';
 import type { Logger } from '../log.ts';
 import { createLog } from '../log.ts';
@@ -90,13 +91,17 @@ export const demoCommand = defineCommand({
       const daemon = await startDaemon(demoSettings(emulator, player.port, dir), log);
       undo.push(() => daemon.stop());
       if (!options.json) {
-        printLine(out, `${paint(out, 'bold', 'Open')} ${paint(out, 'good', emulator.url)} ${paint(out, 'bold', 'and watch.')} Ctrl-C ends the demo and leaves nothing behind.`);
+        printLine(
+          out,
+          `${paint(out, 'bold', 'Open')} ${paint(out, 'good', emulator.url)} ${paint(out, 'bold', 'and watch.')} Ctrl-C ends the demo and leaves nothing behind.`,
+        );
       }
       if (!options.once) {
         await Promise.race([stopping, player.done]);
         return EXIT.ok;
       }
       await Promise.race([stopping, player.done]);
+      await quiet(daemon);
       await daemon.drain();
       return await report(daemon.db, emulator, out, options.json);
     } finally {
@@ -105,6 +110,15 @@ export const demoCommand = defineCommand({
     }
   },
 });
+
+/** The last bytes were sent, but not yet read: settles when no call has lived for a while, in half a minute at most. */
+async function quiet(daemon: Daemon): Promise<void> {
+  let calm = 0;
+  for (let looks = 0; looks < 600 && calm < 10; looks++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    calm = daemon.enterprises.every((enterprise) => enterprise.liveCalls === 0) ? calm + 1 : 0;
+  }
+}
 
 async function startSandbox(port: number, once: boolean): Promise<Emulator> {
   // A taken port is no reason not to show the demo.
@@ -126,7 +140,13 @@ function demoSettings(emulator: Emulator, amiPort: number, dir: string): Setting
     },
     hosts: example.hosts.map((host) => ({
       ...host,
-      ami: { ...host.ami, address: '127.0.0.1', port: amiPort, user: 'demo', secret: { key: 'ami.secret', from: 'env', name: 'DEMO_AMI_SECRET' } },
+      ami: {
+        ...host.ami,
+        address: '127.0.0.1',
+        port: amiPort,
+        user: 'demo',
+        secret: { key: 'ami.secret', from: 'env', name: 'DEMO_AMI_SECRET' },
+      },
     })),
   };
   return {
@@ -169,7 +189,9 @@ async function report(db: Db, emulator: Emulator, out: Io['out'], json: boolean)
     delivered: account.calls.size,
     dropped: Object.fromEntries(drops.map((one) => [one.reason, one.count])),
     dead: outbox.filter((row) => row.state === 'dead').reduce((sum, row) => sum + row.count, 0),
-    popups: outbox.filter((row) => row.kind === 'event' && row.state === 'done').reduce((sum, row) => sum + row.count, 0),
+    popups: outbox
+      .filter((row) => row.kind === 'event' && row.state === 'done')
+      .reduce((sum, row) => sum + row.count, 0),
   };
   const complete = told.length === account.calls.size && told.every((call) => account.calls.has(call.externalId));
   if (json) printJson(out, { ...summary, complete });
@@ -188,8 +210,13 @@ async function report(db: Db, emulator: Emulator, out: Io['out'], json: boolean)
         { what: 'popups and their ends shown', count: summary.popups },
       ],
     );
-    const verdict = complete ? paint(out, 'good', 'every call is where it belongs') : paint(out, 'bad', 'calls are missing');
-    printLine(out, `${verdict}: ${told.length} to tell, ${account.calls.size} in the CRM, ${dropped} with a reason in the drop ledger`);
+    const verdict = complete
+      ? paint(out, 'good', 'every call is where it belongs')
+      : paint(out, 'bad', 'calls are missing');
+    printLine(
+      out,
+      `${verdict}: ${told.length} to tell, ${account.calls.size} in the CRM, ${dropped} with a reason in the drop ledger`,
+    );
   }
   return complete ? EXIT.ok : 1;
 }

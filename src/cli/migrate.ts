@@ -16,13 +16,20 @@ export const migrateCommand = defineCommand({
     'Applies the files of db/migrations that the database has not seen, all or nothing. `run` does the same at start; this command is for those who want to do it apart, with a user that may change tables.',
   ],
   options: { ...configOption, ...jsonOption },
-  exitCodes: { [EXIT.unavailable]: EXIT_MEANING[EXIT.unavailable] ?? '', [EXIT.config]: EXIT_MEANING[EXIT.config] ?? '' },
+  exitCodes: {
+    [EXIT.unavailable]: EXIT_MEANING[EXIT.unavailable] ?? '',
+    [EXIT.config]: EXIT_MEANING[EXIT.config] ?? '',
+  },
   examples: [{ line: 'migrate --config /etc/asterisk-retailcrm', says: 'before an upgrade goes live' }],
   run: async ({ out, options }) => {
     const settings = settingsFrom(options.config);
-    const database = await openDatabase(settings.daemon, silentLog);
+    const database = await openDatabase(settings.daemon, silentLog, true);
     try {
-      const done = await migrateDatabase({ url: database.url, dir: join(projectRoot(), 'db/migrations'), log: silentLog });
+      const done = await migrateDatabase({
+        url: database.url,
+        dir: join(projectRoot(), 'db/migrations'),
+        log: silentLog,
+      });
       if (options.json) printJson(out, done);
       else if (done.applied.length === 0) printLine(out, `${paint(out, 'good', 'up to date')}: ${done.current}`);
       else for (const name of done.applied) printLine(out, `${paint(out, 'good', 'applied')} ${name}`);

@@ -22,8 +22,18 @@ export const replayCommand = defineCommand({
     'With --json each line is one object: {"type":"call"} when a call ended, {"type":"request"} for each request that would be sent, {"type":"dropped"} for each row of the drop ledger.',
   ],
   options: {
-    config: { type: 'string', short: 'c', value: 'FILE', help: 'the YAML file of the enterprise', default: 'config/enterprises/example.yaml' },
-    host: { type: 'string', value: 'ID', help: 'which of its hosts the stream comes from; needed if there are several' },
+    config: {
+      type: 'string',
+      short: 'c',
+      value: 'FILE',
+      help: 'the YAML file of the enterprise',
+      default: 'config/enterprises/example.yaml',
+    },
+    host: {
+      type: 'string',
+      value: 'ID',
+      help: 'which of its hosts the stream comes from; needed if there are several',
+    },
     ...jsonOption,
   },
   exitCodes: { [EXIT.config]: EXIT_MEANING[EXIT.config] ?? '' },
@@ -43,7 +53,11 @@ export const replayCommand = defineCommand({
   },
 });
 
-function* replayFiles(paths: readonly string[], enterprise: EnterpriseSettings, host: HostSettings): Generator<ReplayLine> {
+function* replayFiles(
+  paths: readonly string[],
+  enterprise: EnterpriseSettings,
+  host: HostSettings,
+): Generator<ReplayLine> {
   const rules = hostRules(enterprise, host);
   const settings = planSettings(enterprise, host, rules, enterprise.timezone ?? 'UTC');
   try {
@@ -56,9 +70,11 @@ function* replayFiles(paths: readonly string[], enterprise: EnterpriseSettings, 
 
 function chosenHost(enterprise: EnterpriseSettings, id: string | undefined): HostSettings {
   const ids = enterprise.hosts.map((host) => host.id);
-  if (id === undefined && enterprise.hosts.length > 1) throw new UsageError(`replay: --host is missing; ${enterprise.id} has ${ids.join(', ')}`);
+  if (id === undefined && enterprise.hosts.length > 1)
+    throw new UsageError(`replay: --host is missing; ${enterprise.id} has ${ids.join(', ')}`);
   const host = id === undefined ? enterprise.hosts[0] : enterprise.hosts.find((one) => one.id === id);
-  if (host === undefined) throw new UsageError(`replay: enterprise ${enterprise.id} has no host "${id ?? ''}"; it has ${ids.join(', ')}`);
+  if (host === undefined)
+    throw new UsageError(`replay: enterprise ${enterprise.id} has no host "${id ?? ''}"; it has ${ids.join(', ')}`);
   return host;
 }
 
@@ -82,7 +98,11 @@ function print(path: string, lines: readonly ReplayLine[], out: Io['out']): void
       { title: 'dir', value: (call) => call.direction },
       { title: 'customer', value: (call) => call.customerPhone ?? undefined },
       { title: 'line', value: (call) => call.externalPhone ?? undefined },
-      { title: 'result', value: (call) => call.result, style: (call) => (call.result === 'answered' ? 'good' : 'warn') },
+      {
+        title: 'result',
+        value: (call) => call.result,
+        style: (call) => (call.result === 'answered' ? 'good' : 'warn'),
+      },
       { title: 'wait s', value: (call) => call.waitSeconds.toFixed(1), align: 'right' },
       { title: 'talk s', value: (call) => call.talkSeconds.toFixed(1), align: 'right' },
       { title: 'by', value: (call) => call.handledBy?.join(' → ') },
@@ -92,7 +112,10 @@ function print(path: string, lines: readonly ReplayLine[], out: Io['out']): void
   );
   const requests = lines.filter((line) => line.type === 'request');
   for (const request of requests) {
-    printLine(out, `  ${paint(out, 'dim', request.at.slice(11, 23))} ${request.path.replace('/api/v5/', '')} ${Object.values(request.form).join('')}`);
+    printLine(
+      out,
+      `  ${paint(out, 'dim', request.at.slice(11, 23))} ${request.path.replace('/api/v5/', '')} ${Object.values(request.form).join('')}`,
+    );
   }
   for (const line of lines) {
     if (line.type === 'dropped') printLine(out, `  ${paint(out, 'dim', 'dropped')} ${line.linkedid}: ${line.reason}`);

@@ -16,7 +16,10 @@ export const runCommand = defineCommand({
     'A host, a CRM account or the database that is away does not stop the others; the log says so and the daemon keeps trying.',
   ],
   options: { ...configOption, ...logOption },
-  exitCodes: { [EXIT.config]: EXIT_MEANING[EXIT.config] ?? '', [EXIT.unavailable]: EXIT_MEANING[EXIT.unavailable] ?? '' },
+  exitCodes: {
+    [EXIT.config]: EXIT_MEANING[EXIT.config] ?? '',
+    [EXIT.unavailable]: EXIT_MEANING[EXIT.unavailable] ?? '',
+  },
   examples: [
     { line: 'run --config /etc/asterisk-retailcrm', says: 'as the systemd unit does' },
     { line: 'run --log pretty', says: 'in a terminal, with config/daemon.yaml' },
@@ -25,7 +28,9 @@ export const runCommand = defineCommand({
     const settings = settingsFrom(options.config);
     const log = logFor(settings, options.log);
     log.info(`asterisk-retailcrm ${version} starts`);
-    process.on('unhandledRejection', (reason) => log.error('a promise was rejected and nobody listened', { err: reason }));
+    process.on('unhandledRejection', (reason) =>
+      log.error('a promise was rejected and nobody listened', { err: reason }),
+    );
     const stopping = signalled('SIGTERM', 'SIGINT');
     const daemon = await startDaemon(settings, log);
     const signal = await stopping;

@@ -25,7 +25,11 @@ export const sandboxCommand = defineCommand({
   ],
   options: {
     port: { type: 'string', value: 'PORT', help: 'TCP port on 127.0.0.1, 0 = any free one', default: '8020' },
-    seed: { type: 'string', value: 'FILE', help: 'JSON with accounts, users and customers; default: one account "demo", key "demo-key"' },
+    seed: {
+      type: 'string',
+      value: 'FILE',
+      help: 'JSON with accounts, users and customers; default: one account "demo", key "demo-key"',
+    },
     ...jsonOption,
   },
   exitCodes: { [EXIT.unavailable]: 'the port is taken' },
@@ -39,11 +43,16 @@ export const sandboxCommand = defineCommand({
     const seed = options.seed === undefined ? {} : seedFrom(options.seed);
     const stopping = signalled('SIGINT', 'SIGTERM');
     const emulator = await startEmulator({ port, seed }).catch((error: unknown) => {
-      throw new UnavailableError(`port ${port} cannot be used: ${error instanceof Error ? error.message : String(error)}`);
+      throw new UnavailableError(
+        `port ${port} cannot be used: ${error instanceof Error ? error.message : String(error)}`,
+      );
     });
     if (options.json) printJson(out, { url: emulator.url });
     else {
-      printLine(out, `${paint(out, 'bold', 'RetailCRM sandbox')} at ${paint(out, 'good', emulator.url)} (Ctrl-C ends it)`);
+      printLine(
+        out,
+        `${paint(out, 'bold', 'RetailCRM sandbox')} at ${paint(out, 'good', emulator.url)} (Ctrl-C ends it)`,
+      );
       for (const name of emulator.accountNames()) {
         const keys = emulator.account(name).keys.map(({ key }) => key);
         printLine(out, `  account ${name}: API key ${keys.join(', ')}`);
