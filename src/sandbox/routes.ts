@@ -5,6 +5,7 @@ import * as customers from './customers.ts';
 import * as files from './files.ts';
 import * as history from './history.ts';
 import * as modules from './modules.ts';
+import * as notes from './notes.ts';
 import * as orders from './orders.ts';
 import type { Reply } from './reply.ts';
 import * as telephony from './telephony.ts';
@@ -36,13 +37,13 @@ const VERSIONED: readonly (readonly ['GET' | 'POST', string, Handler])[] = [
   ['POST', 'customers/upload', customers.uploadCustomers],
   ['POST', 'customers/fix-external-ids', customers.fixExternalIds],
   ['GET', 'customers/history', history.customersHistory],
-  ['GET', 'customers/notes', customers.listNotes],
-  ['POST', 'customers/notes/create', customers.createNote],
+  ['GET', 'customers/notes', notes.listNotes],
+  ['POST', 'customers/notes/create', notes.createNote],
   ['GET', 'customers/{id}', customers.getCustomer],
   ['POST', 'customers/{id}/edit', customers.editCustomer],
-  ['GET', 'customers-corporate', customers.listCorporate],
+  ['GET', 'customers-corporate', notes.listCorporate],
   ['GET', 'customers-corporate/history', history.corporateHistory],
-  ['GET', 'customers-corporate/{id}/contacts', customers.corporateContacts],
+  ['GET', 'customers-corporate/{id}/contacts', notes.corporateContacts],
   ['GET', 'orders', orders.listOrders],
   ['POST', 'orders/create', orders.createOrder],
   ['POST', 'orders/upload', orders.uploadOrders],
