@@ -17,7 +17,9 @@ export function crmDisagreements(account: Account, expected: ExpectedCall[]): st
   const unused = new Set(held);
   for (const call of logged(expected)) {
     const who = call.customerPhone ?? 'the caller without number';
-    const record = held.find((one) => unused.has(one) && isRecordOf(one, call));
+    const candidates = held.filter((one) => unused.has(one) && isRecordOf(one, call));
+    // Two calls of one customer differ by what she dialled.
+    const record = candidates.find((one) => sameNumber(one.externalPhone, call.externalPhone)) ?? candidates[0];
     if (record === undefined) {
       problems.push(`the CRM holds no ${call.direction} call of ${who}`);
       continue;
@@ -32,7 +34,7 @@ export function crmDisagreements(account: Account, expected: ExpectedCall[]): st
 
 function isRecordOf(record: Call, call: ExpectedCall): boolean {
   if (record.type !== call.direction) return false;
-  return call.customerPhone === null || digits(record.phone) === digits(call.customerPhone);
+  return call.customerPhone === null || sameNumber(record.phone, call.customerPhone);
 }
 
 function wrongFields(record: Call, call: ExpectedCall): string[] {
@@ -48,7 +50,7 @@ function wrongFields(record: Call, call: ExpectedCall): string[] {
   if (Math.abs((record.durationWaiting ?? 0) - wait) > slack) {
     wrong.push(`durationWaiting ${record.durationWaiting}, it was ${wait.toFixed(1)}`);
   }
-  if (digits(record.externalPhone ?? '') !== digits(call.externalPhone ?? '')) {
+  if (!sameNumber(record.externalPhone, call.externalPhone)) {
     wrong.push(`externalPhone ${record.externalPhone}, it was ${call.externalPhone}`);
   }
   // Default policy: the last employee who talked owns an answered call; outside parties of a transfer are not employees.
@@ -63,14 +65,18 @@ function wrongFields(record: Call, call: ExpectedCall): string[] {
 function popupProblems(account: Account, expected: ExpectedCall[]): string[] {
   const problems: string[] = [];
   for (const { userId } of account.openPopups.values()) problems.push(`the popup of user ${userId} stays open`);
-  const rung = new Set(
-    expected.filter(({ direction }) => direction === 'in').flatMap((call) => call.rang.map(({ ext }) => ext)),
-  );
+  const rung = new Set<string>();
+  for (const call of expected.filter(({ direction }) => direction === 'in')) {
+    // Refused or forwarded at once: over before a popup is due. A consultation is an internal call until it is joined.
+    const brief = new Set(['busy', 'forwarded']);
+    const consulted = new Set(call.transfers.filter(({ type }) => type === 'attended').map(({ to }) => to));
+    for (const { ext, outcome } of call.rang) if (!brief.has(outcome) && !consulted.has(ext)) rung.add(ext);
+  }
   const shown = new Set(account.events.filter(({ type }) => type === 'in').flatMap(({ codes }) => codes));
   for (const ext of rung) if (!shown.has(ext)) problems.push(`${ext} was rung and got no popup`);
   return problems;
 }
 
-function digits(number: string): string {
-  return number.replace(/\D/g, '');
+function sameNumber(a: string | null | undefined, b: string | null | undefined): boolean {
+  return (a ?? '').replace(/\D/g, '') === (b ?? '').replace(/\D/g, '');
 }

@@ -44,8 +44,9 @@ export async function openStage(say: (line: string) => void): Promise<Stage> {
   let count = 0;
   return {
     startDaemon: async (options) => {
-      const url = await createDatabase(database, `e2e_${++count}`);
-      const daemon = new DaemonUnderTest(join(dir, `${count}-${options.name}`), url, options);
+      const id = ++count;
+      const url = await createDatabase(database, `e2e_${id}`);
+      const daemon = new DaemonUnderTest(join(dir, `${id}-${options.name}`), url, options);
       await daemon.start();
       return daemon;
     },
@@ -125,8 +126,7 @@ export class DaemonUnderTest {
     await pass(settleMs);
     const problems = crmDisagreements(this.crm.account(), expected);
     if (problems.length === 0) return problems;
-    const log = await readFile(join(this.#dir, 'log'), 'utf8').catch(() => '');
-    return [...problems, `the daemon's log ends:\n${log.trimEnd().split('\n').slice(-15).join('\n')}`];
+    return [...problems, await this.#logTail()];
   }
 
   /** Orderly stop of daemon and emulator. A daemon that does not end within 15 s is killed, and that is a fault. */
@@ -159,12 +159,22 @@ export class DaemonUnderTest {
       },
     });
     this.#process = daemon;
-    const died = daemon.exited.then(async (code) => {
-      const log = await readFile(join(this.#dir, 'log'), 'utf8').catch(() => '');
-      throw new Error(`the daemon ended while starting (${code}):\n${log.slice(-1500)}`);
+    const died = daemon.exited.then((code) => {
+      throw new Error(`the daemon ended while starting (${code})`);
     });
     died.catch(() => undefined);
-    await deadline(Promise.race([synced.promise, died]), syncMs, 'the daemon to be in sync with Asterisk');
+    try {
+      await deadline(Promise.race([synced.promise, died]), syncMs, 'the daemon to be in sync with Asterisk');
+    } catch (error) {
+      daemon.signal('SIGKILL');
+      await daemon.exited;
+      throw new Error(`${String(error)}\n${await this.#logTail()}`, { cause: error });
+    }
+  }
+
+  async #logTail(): Promise<string> {
+    const log = await readFile(join(this.#dir, 'log'), 'utf8').catch(() => '');
+    return `the daemon's log ends:\n${log.trimEnd().split('\n').slice(-15).join('\n')}`;
   }
 
   #enterprise(): string {

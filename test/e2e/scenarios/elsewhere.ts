@@ -145,7 +145,7 @@ export const elsewhereScenarios: Scenario[] = [
             ['151', at151.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered')],
-          transfers: [{ type: 'park', from: '150', to: '700' }],
+          transfers: [{ type: 'park', from: '150', to: '151' }],
         }),
       ];
     },
@@ -170,7 +170,7 @@ export const elsewhereScenarios: Scenario[] = [
             ['150', back.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone150, back, 'answered')],
-          transfers: [{ type: 'park', from: '150', to: '700' }],
+          transfers: [{ type: 'park', from: '150', to: '150' }],
         }),
       ];
     },
@@ -206,7 +206,7 @@ export const elsewhereScenarios: Scenario[] = [
             [ext, taken.at.answered],
           ],
           rang: [rang(lab.phone150, legs.at150, 'answered')],
-          transfers: [{ type: 'park', from: '150', to: '700' }],
+          transfers: [{ type: 'park', from: '150', to: ext }],
         });
       return [told(numbers[0], first, '151', at151), told(numbers[1], second, '152', at152)];
     },
@@ -237,7 +237,7 @@ export const elsewhereScenarios: Scenario[] = [
             ['150', back.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered')],
-          transfers: [{ type: 'blind', from: '150', to: '8001' }],
+          transfers: [{ type: 'blind', from: '150', to: '151' }],
         }),
       ];
     },

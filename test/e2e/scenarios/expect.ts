@@ -23,7 +23,9 @@ export interface Rang {
 /** One transfer of a call to somebody else. */
 export interface Transfer {
   type: 'blind' | 'attended' | 'redirect' | 'park';
+  /** Who gave the customer away. */
   from: string;
+  /** Who was to have her: the person, not the queue, room or parking slot on the way. */
   to: string;
 }
 

@@ -178,6 +178,7 @@ export const transferScenarios: Scenario[] = [
       await pass(talkMs);
       await hangUp(customer, at152);
       const own = lab.phone150.agent.calls.slice(1);
+      const secondRound = again151.at.started - 500;
       return [
         inbound(customer, {
           from,
@@ -191,9 +192,11 @@ export const transferScenarios: Scenario[] = [
             ...first.map(({ phone, call }) => rang(phone, call, 'no answer')),
             rang(lab.phone151, again151, 'answered elsewhere'),
             rang(lab.phone152, at152, 'answered'),
-            ...own.map((call, index) => rang(lab.phone150, call, index === 0 ? 'no answer' : 'answered elsewhere')),
+            ...own.map((call) =>
+              rang(lab.phone150, call, call.at.started < secondRound ? 'no answer' : 'answered elsewhere'),
+            ),
           ].sort((a, b) => a.at - b.at),
-          transfers: [{ type: 'blind', from: '150', to: '601' }],
+          transfers: [{ type: 'blind', from: '150', to: '152' }],
         }),
       ];
     },
