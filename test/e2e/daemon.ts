@@ -47,7 +47,12 @@ export async function openStage(say: (line: string) => void): Promise<Stage> {
       const id = ++count;
       const url = await createDatabase(database, `e2e_${id}`);
       const daemon = new DaemonUnderTest(join(dir, `${id}-${options.name}`), url, options);
-      await daemon.start();
+      try {
+        await daemon.start();
+      } catch (error) {
+        await daemon.stop();
+        throw error;
+      }
       return daemon;
     },
     stop: async () => {

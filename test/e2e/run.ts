@@ -120,4 +120,7 @@ if (args.list) {
     `${count('passed')} passed, ${failed} failed, ${count('skipped')} skipped in ${((Date.now() - begun) / 1000).toFixed(0)} s`,
   );
   process.exitCode = failed > 0 || results.length === 0 ? 1 : 0;
+  killAll();
+  // Fires only if a failed test has left something open.
+  setTimeout(() => process.exit(), 3000).unref();
 }
