@@ -9,7 +9,7 @@ import { type Emulator, startEmulator } from '../../src/sandbox/emulator.ts';
 import { type Embedded, startEmbedded } from '../../src/store/embedded.ts';
 import { crmDisagreements, logged } from './crm.ts';
 import type { ManagerUser } from './lab/conf/setup.ts';
-import { output, type Running, start } from './lab/process.ts';
+import { adopt, output, type Running, start } from './lab/process.ts';
 import { deadline, later, pass } from './lab/wait.ts';
 import type { ExpectedCall } from './scenarios/expect.ts';
 
@@ -41,6 +41,8 @@ export async function openStage(say: (line: string) => void): Promise<Stage> {
   await chmod(dir, 0o755); // PostgreSQL does not run as root: its user must get through
   say('starting the database');
   const database = await startEmbedded({ dataDir: join(dir, 'postgres'), log: silentLog });
+  const pid = await database.pid();
+  const release = pid === undefined ? () => undefined : adopt(pid);
   let count = 0;
   return {
     startDaemon: async (options) => {
@@ -57,6 +59,7 @@ export async function openStage(say: (line: string) => void): Promise<Stage> {
     },
     stop: async () => {
       await database.stop();
+      release();
       await rm(dir, { recursive: true, force: true });
     },
   };

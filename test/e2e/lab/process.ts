@@ -56,7 +56,24 @@ export function start(
   };
 }
 
+/** Processes that somebody else started for us: database servers. */
+const adopted = new Set<number>();
+
+/** Makes a process end with the run, too. Returns the release, for when it was stopped in order. */
+export function adopt(pid: number): () => void {
+  adopted.add(pid);
+  return () => adopted.delete(pid);
+}
+
 /** Ends everything that still runs; the last thing the runner does, whatever happened before. */
 export function killAll(): void {
   for (const child of running) child.kill('SIGKILL');
+  for (const pid of adopted) {
+    try {
+      process.kill(pid, 'SIGQUIT'); // PostgreSQL's immediate shutdown takes its children along
+    } catch {
+      // It is gone already.
+    }
+  }
+  adopted.clear();
 }
