@@ -345,7 +345,7 @@ describe('the stream', () => {
   });
 });
 
-describe('a restart between two segments', () => {
+describe('connections that end', () => {
   const event = (name: string, more = ''): string => `Event: ${name}\r\nPrivilege: call,all\r\n${more}\r\n`;
   const booted = `${BOOTED}\r\nPrivilege: system,all\r\nStatus: Fully Booted\r\n\r\n`;
   let folder = '';
@@ -372,6 +372,8 @@ describe('a restart between two segments', () => {
     await write('restart', one, 1_700_000_000, [first - 4, one.indexOf('pbx-') + 9, one.length - 3]);
     const two = `${event('SuccessfulAuth').replace('call', 'security')}${booted}${event('Newchannel', 'Uniqueid: pbx-1700000006.0\r\n')}`;
     await write('restart.seg2', two, 1_700_000_006, []);
+    const three = booted + event('Newchannel') + event('NewLast');
+    await write('cut', three, 1_700_000_000, [three.indexOf('NewLast') + 3]);
   });
 
   afterAll(() => rm(folder, { recursive: true }));
@@ -399,5 +401,18 @@ describe('a restart between two segments', () => {
     expect(second.received.split(BOOTED)).toHaveLength(2);
     expect(second.received.indexOf('SuccessfulAuth')).toBeLessThan(second.received.indexOf(BOOTED));
     expect(second.received).toContain(`Uniqueid: pbx-${Number(id) + 6}.0\r\n`);
+  });
+
+  test('a message that was cut by a lost connection is sent again whole', async () => {
+    const { player: playing, client: newClient } = await player({ captures: [join(folder, 'cut.ami')], speed: 1 });
+    const first = newClient();
+    await first.start();
+    await first.until('Event: Newchannel\r\nPrivilege: call,all\r\n\r\nEvent: New');
+    first.socket.destroy();
+    const second = newClient();
+    await second.start();
+    await playing.done;
+    await second.ask({ Action: 'Ping' }, 'Pong');
+    expect(second.stream.startsWith('Event: NewLast\r\n')).toBe(true);
   });
 });
