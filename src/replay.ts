@@ -41,10 +41,10 @@ function* tell(facts: readonly Fact[], rules: HostRules, settings: PlanSettings)
   }
 }
 
-/** The call a fact ends. Internal calls are told only by their `dropped` fact. */
+/** The call a fact ends. Internal calls are told by their `dropped` fact only; consultations during a customer's call not at all. */
 function endedCall(fact: Fact): Call | undefined {
   if (fact.fact === 'call.finished' || fact.fact === 'call.missed') return fact.call;
-  if (fact.fact === 'dropped' && fact.call?.direction === 'internal') return fact.call;
+  if (fact.fact === 'dropped' && fact.call?.direction === 'internal' && fact.reason === 'internal') return fact.call;
   return undefined;
 }
 

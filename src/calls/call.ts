@@ -128,6 +128,8 @@ export interface Call {
   popups: Readonly<Record<string, 'open' | 'closed'>>;
   /** Ring round being collected for one popup request: extensions and the first ring's time. */
   ringRound: { exts: readonly string[]; since: Instant } | undefined;
+  /** Phones that stopped ringing a moment ago: whether somebody else took the call is told by events still to come. */
+  justStopped: { exts: readonly string[]; since: Instant } | undefined;
   result: CallResult | undefined;
   detail: ResultDetail | undefined;
   /** Cause of the hangup that ended it. */
@@ -163,6 +165,12 @@ export type Fact =
 
 /** A called phone that never reports Ringing (early media) counts as ringing after this many milliseconds. */
 export const SILENT_RING_MS = 1000;
+
+/**
+ * A phone that stops ringing is cancelled some milliseconds before the winner is connected (`ami-events.md` trap 3): so
+ * long its popup waits to know whether the call was answered or the ring is merely over.
+ */
+export const STOP_GRACE_MS = 500;
 
 /** Milliseconds in which ring starts are collected into one popup request (`calls.md` 2). */
 export const RING_ROUND_MS = 150;

@@ -146,6 +146,9 @@ export class HostCalls {
       case 'AttendedTransfer': {
         const transferer = this.#seen(event.transferer, event.at, false, facts);
         if (transferer === undefined) break;
+        const second = event.secondTransferer && this.#seen(event.secondTransferer, event.at, false, facts);
+        const merged = second && this.#topology.join(transferer, second);
+        if (merged !== undefined) this.#merged(merged, event.at, facts);
         const party = this.#party(transferer).party;
         for (const id of this.#topology.group(transferer).calls) {
           const call = this.#calls.get(id);
@@ -264,7 +267,11 @@ export class HostCalls {
     const root = this.#topology.root(dest);
     let id = this.#callOfRoot(root);
     if (id === undefined && root !== dest && root.side.side === 'employee' && root.dialledBy === undefined) {
-      const call = this.#newCall(root, 'internal', { customerUniqueid: dest.uniqueid, customerLegAt: dest.createdAt });
+      const call = this.#newCall(root, 'internal', {
+        customerUniqueid: dest.uniqueid,
+        customerLegAt: dest.createdAt,
+        excluded: this.#talksWithCustomer(root.side.ext) === undefined ? undefined : 'part_of_call',
+      });
       this.#keep(call);
       id = call.externalId;
     }
@@ -367,9 +374,15 @@ export class HostCalls {
     if (root.side.side !== 'employee' || root.dialledBy === '') return undefined;
     const ext = root.side.ext;
     if (this.#rules.policies.forwardedLegs === 'own_call') return undefined;
+    const call = this.#talksWithCustomer(ext);
+    return call?.direction === 'in' ? call : undefined;
+  }
+
+  /** The customer call this employee is talking in right now: what she dials meanwhile is a consultation. */
+  #talksWithCustomer(ext: string): Call | undefined {
     for (const call of this.#calls.values()) {
-      if (call.direction === 'in' && call.talks.some((talk) => talk.party === ext && talk.to === undefined))
-        return call;
+      if (call.direction === 'internal') continue;
+      if (call.talks.some((talk) => talk.party === ext && talk.to === undefined)) return call;
     }
     return undefined;
   }
@@ -412,7 +425,7 @@ export class HostCalls {
 
   #dialEnd(event: Extract<HostEvent, { event: 'DialEnd' }>, facts: Fact[]): void {
     const { at, dialStatus, forward } = event;
-    if (event.chan !== undefined) this.#seen(event.chan, at, false, facts);
+    const from = event.chan && this.#seen(event.chan, at, false, facts);
     const uniqueid = event.dest.uniqueid;
     const departed = this.#departed.get(uniqueid);
     if (departed !== undefined) {
@@ -423,6 +436,10 @@ export class HostCalls {
     }
     const dest = this.#seen(event.dest, at, false, facts);
     if (dest === undefined) return;
+    if (from !== undefined) {
+      const merged = this.#topology.join(from, dest);
+      if (merged !== undefined) this.#merged(merged, at, facts);
+    }
     dest.dialStatus ??= dialStatus;
     dest.forward ??= forward;
     const outcome = ringOutcome({
@@ -437,6 +454,8 @@ export class HostCalls {
   // ── hangups ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #hangup(chan: ChannelSnapshot, cause: number | undefined, at: Instant, facts: Fact[], lost: Lost | undefined): void {
+    // A channel that only its end was heard of tells nothing: its call was not seen.
+    if (this.#topology.channel(chan.uniqueid) === undefined) return;
     const channel = this.#seen(chan, at, false, facts);
     if (channel !== undefined) this.#hangupKnown(channel, cause, at, facts, lost);
   }
@@ -518,7 +537,11 @@ export class HostCalls {
         return;
       }
       case 'internal': {
-        if (isCustomer && call.answeredAt === undefined) return;
+        this.#legs.delete(channel.uniqueid);
+        // Whoever is left may still be handed to somebody: a consultation completed while it rings.
+        const others = [call.firstUniqueid, ...call.rang.map((ring) => ring.uniqueid)];
+        if (others.some((uniqueid) => uniqueid !== channel.uniqueid && this.#topology.channel(uniqueid) !== undefined))
+          return;
         const last = call.rang.at(-1);
         const result = last?.outcome === 'busy' || last?.outcome === 'declined' ? 'busy' : 'no answer';
         this.#tell(id, { input: 'gone', at, cause: over.cause, result, detail: lost }, facts);
@@ -539,14 +562,15 @@ export class HostCalls {
     if (channel.dialledBy !== '' || channel.side.side !== 'employee' || over.up) return false;
     const customer = this.#rules.phone(channel.num, undefined);
     if (customer.kind !== 'phone') return false;
-    const ended = { ...over, up: false };
     const ring: Ring = {
       uniqueid: channel.uniqueid,
       ext: channel.side.ext,
       at: channel.createdAt,
       ringingAt: channel.createdAt,
       endedAt: at,
-      outcome: ringOutcome(ended),
+      // An Originate that times out has no DialEnd at all (trap 2): nobody cancelled it.
+      outcome:
+        over.dialStatus === undefined && over.cause !== 17 && over.cause !== 21 ? 'no answer' : ringOutcome(over),
       root: channel.uniqueid,
     };
     const call = this.#newCall(channel, 'out', {
@@ -802,6 +826,7 @@ export class HostCalls {
       recordings: [],
       popups: {},
       ringRound: undefined,
+      justStopped: undefined,
       result: undefined,
       detail: undefined,
       cause: undefined,

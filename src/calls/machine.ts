@@ -1,5 +1,5 @@
 import type { Call, CallResult, Fact, ResultDetail, Ring, RingOutcome, Talk, Transfer } from './call.ts';
-import { RING_ROUND_MS, SILENT_RING_MS } from './call.ts';
+import { RING_ROUND_MS, SILENT_RING_MS, STOP_GRACE_MS } from './call.ts';
 import type { Instant } from './events.ts';
 import { handOver, labelTransfer, parkTransfer, settleTransfers } from './transfers.ts';
 import type { Policies } from './rules.ts';
@@ -105,6 +105,10 @@ export function advance(call: Call, input: CallInput, policies: Policies): Step 
 /** The next moment at which `tick` would change something. */
 export function deadline(call: Call): Instant | undefined {
   let due = call.ringRound === undefined ? undefined : call.ringRound.since + RING_ROUND_MS;
+  if (call.justStopped !== undefined) {
+    const stopped = call.justStopped.since + STOP_GRACE_MS;
+    if (due === undefined || stopped < due) due = stopped;
+  }
   for (const ring of call.rang) {
     if (ring.ringingAt !== undefined || ring.endedAt !== undefined) continue;
     const silent = ring.at + SILENT_RING_MS;
@@ -122,6 +126,7 @@ function bell(call: Call, uniqueid: string, at: Instant): Step {
   const ring = call.rang.find((one) => one.uniqueid === uniqueid);
   if (ring === undefined || ring.ringingAt !== undefined || ring.endedAt !== undefined) return { call, facts: [] };
   const rang = replaceRing(call.rang, { ...ring, ringingAt: at });
+  call = { ...call, justStopped: without(call.justStopped, ring.ext) };
   const shown = call.popups[ring.ext] !== undefined || call.ringRound?.exts.includes(ring.ext) === true;
   if (shown || call.direction !== 'in') return { call: { ...call, rang }, facts: [] };
   const ringRound = call.ringRound ?? { exts: [], since: at };
@@ -144,8 +149,22 @@ function phoneOver(call: Call, input: Extract<CallInput, { input: 'phone over' }
     next = { ...next, ringRound: exts.length === 0 ? undefined : { ...next.ringRound, exts } };
   }
   if (next.popups[ring.ext] !== 'open') return { call: next, facts: [] };
-  next = { ...next, popups: { ...next.popups, [ring.ext]: 'closed' } };
-  return { call: next, facts: [{ fact: 'stopped ringing', at: input.at, call: next, exts: [ring.ext] }] };
+  const { exts, since } = next.justStopped ?? { exts: [], since: input.at };
+  return { call: { ...next, justStopped: { exts: [...exts, ring.ext], since } }, facts: [] };
+}
+
+/** The phones that stopped ringing were not beaten by anybody: their popups close. */
+function closeStopped(call: Call, at: Instant): Step {
+  if (call.justStopped === undefined) return { call, facts: [] };
+  const { exts } = call.justStopped;
+  const next: Call = { ...call, justStopped: undefined, popups: closed(call.popups, exts) };
+  return { call: next, facts: [{ fact: 'stopped ringing', at, call: next, exts }] };
+}
+
+function without(stopped: Call['justStopped'], ext: string): Call['justStopped'] {
+  if (stopped?.exts.includes(ext) !== true) return stopped;
+  const exts = stopped.exts.filter((one) => one !== ext);
+  return exts.length === 0 ? undefined : { ...stopped, exts };
 }
 
 /** A later word on an ended ring refines it, but never takes an answer back. */
@@ -174,7 +193,7 @@ function connected(call: Call, parties: readonly Party[], at: Instant, policies:
   if (next.answeredAt === undefined) {
     const flushed = showRound(next, at);
     facts.push(...flushed.facts);
-    next = { ...flushed.call, state: 'talking', answeredAt: at };
+    next = { ...flushed.call, state: 'talking', answeredAt: at, justStopped: undefined };
     const losers = openPopups(next).filter((ext) => !now.has(ext));
     if (policies.closeLosers === 'on_answer') next = { ...next, popups: closed(next.popups, losers) };
     const shown = policies.closeLosers === 'on_answer' ? losers : [];
@@ -213,13 +232,23 @@ function recorded(call: Call, uniqueid: string, file: string, at: Instant): Step
 
 function tick(call: Call, at: Instant): Step {
   let next = call;
+  const facts: Fact[] = [];
   for (const ring of call.rang) {
     if (ring.ringingAt === undefined && ring.endedAt === undefined && ring.at + SILENT_RING_MS <= at) {
       next = bell(next, ring.uniqueid, ring.at + SILENT_RING_MS).call;
     }
   }
-  if (next.ringRound === undefined || next.ringRound.since + RING_ROUND_MS > at) return { call: next, facts: [] };
-  return showRound(next, next.ringRound.since + RING_ROUND_MS);
+  if (next.ringRound !== undefined && next.ringRound.since + RING_ROUND_MS <= at) {
+    const shown = showRound(next, next.ringRound.since + RING_ROUND_MS);
+    next = shown.call;
+    facts.push(...shown.facts);
+  }
+  if (next.justStopped !== undefined && next.justStopped.since + STOP_GRACE_MS <= at) {
+    const stopped = closeStopped(next, next.justStopped.since + STOP_GRACE_MS);
+    next = stopped.call;
+    facts.push(...stopped.facts);
+  }
+  return { call: next, facts };
 }
 
 function gone(call: Call, input: Extract<CallInput, { input: 'gone' }>): Step {
@@ -237,6 +266,7 @@ function gone(call: Call, input: Extract<CallInput, { input: 'gone' }>): Step {
     rang: elsewhere({ ...call, rang }),
     talks,
     ringRound: undefined,
+    justStopped: undefined,
     popups: closed(call.popups, open),
     endedAt: at,
     cause: input.cause,

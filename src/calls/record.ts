@@ -46,7 +46,7 @@ function seconds(from: Instant, to: Instant): number {
 
 /** Why an ended call is not told to the CRM, by the enterprise's policies; undefined = it is told. */
 export function dropReason(call: Call, policies: Policies): DropReason | undefined {
-  if (call.direction === 'internal') return 'internal';
+  if (call.direction === 'internal') return call.excluded ?? 'internal';
   if (call.excluded !== undefined) return call.excluded;
   if (call.customer.kind === 'anonymous' && !policies.anonymous) return 'anonymous_off';
   if (call.customer.kind === 'unparsable' && !/\d{3}/.test(call.customer.raw)) return 'number_unparsable';

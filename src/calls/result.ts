@@ -30,6 +30,7 @@ export function ringOutcome(over: DialOver): RingOutcome {
     case 19:
       return 'no answer';
     default:
+      if (over.dialStatus === undefined) return 'cancelled'; // taken away without a word: pickup, or the caller is gone
       return over.dialStatus === 'BUSY' ? 'busy' : 'no answer';
   }
 }
