@@ -153,15 +153,20 @@ export class DeliveryWorker {
     while (!this.#stopping) {
       const before = this.#pumps;
       this.wake();
-      while (!this.#stopping && (this.#pumping || this.#pumps === before)) await moment();
+      while (!this.#lookedSince(before)) await moment();
       await this.#jobs.onIdle();
       const pumps = this.#pumps;
       const next = await this.#ledger.nextDue();
-      const quiet = !this.#pumping && this.#pumps === pumps && this.#held.size === 0;
+      const quiet = this.#lookedSince(pumps - 1) && this.#pumps === pumps && this.#held.size === 0;
       if (quiet && (next === null || (next && next.getTime() > Date.now() + withinMs))) return;
       await moment();
     }
     throw new Error('delivery was stopped before the outbox was empty');
+  }
+
+  /** Has a look at the outbox ended that began after the one numbered `pumps`? No more are to come once stopped. */
+  #lookedSince(pumps: number): boolean {
+    return this.#stopping || (this.#pumps > pumps && !this.#pumping);
   }
 
   get #stopping(): boolean {

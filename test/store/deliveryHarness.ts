@@ -113,7 +113,10 @@ export class Harness {
   /** The `calls` or `event` fields sent so far. */
   sent(path: 'calls/upload' | 'call/event'): string[] {
     const field = path === 'calls/upload' ? 'calls' : 'event';
-    return this.emulator.requests({ path }).map((request) => String(formOf(request)[field]));
+    return this.emulator.requests({ path }).map((request) => {
+      const value = formOf(request)[field];
+      return typeof value === 'string' ? value : '';
+    });
   }
 
   /** Resolves when `condition` holds; throws after 10 s. */

@@ -119,4 +119,5 @@ test('a woken worker delivers at once, an unwoken one at its next look', async (
   other.start();
   await h.enqueue(uploads(1, 2));
   await h.until(() => h.held().length === 2, 'found');
+  expect(h.emulator.account().totals.callsReceived).toBe(2);
 });
