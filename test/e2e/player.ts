@@ -2,8 +2,9 @@
 import { startAsterisk } from './lab/asterisk.ts';
 import type { ChannelDriver } from './lab/conf/setup.ts';
 import type { AsteriskVersion, Tree } from './lab/install.ts';
-import { openLab } from './lab/lab.ts';
+import { type DaemonTrouble, openLab } from './lab/lab.ts';
 import { parseMessage, type Message, type Segment } from './lab/manager.ts';
+import { openProxy, type Proxy } from './lab/proxy.ts';
 import { writeCapture } from './lab/record.ts';
 import { disagreements } from './lab/story.ts';
 import { deadline } from './lab/wait.ts';
@@ -57,11 +58,23 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
   const { scenario, driver } = test;
   const asterisk = await startAsterisk({ tree, name: `${process.pid}-${test.name}`, driver });
   let daemon: DaemonUnderTest | undefined;
+  let proxy: Proxy | undefined;
   let phones: { close(): void } | undefined;
   let passed = false;
   try {
-    daemon = await options.stage?.startDaemon({ ami: asterisk.ami, name: test.name });
-    const opened = await openLab(asterisk);
+    let trouble: DaemonTrouble | undefined;
+    if (options.stage !== undefined) {
+      const { ami } = asterisk;
+      const network = await openProxy(ami);
+      proxy = network;
+      const under = await options.stage.startDaemon({
+        ami: { ...ami, host: '127.0.0.1', port: network.port },
+        name: test.name,
+      });
+      daemon = under;
+      trouble = { cutAmi: () => network.cut(), kill: () => under.kill(), restart: () => under.restart() };
+    }
+    const opened = await openLab(asterisk, trouble);
     phones = opened;
     const { lab } = opened;
     const expected = await deadline(scenario.play(lab), scenarioMs, 'the end of the scenario');
@@ -81,6 +94,7 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
   } finally {
     phones?.close();
     await daemon?.stop();
+    proxy?.close();
     await asterisk.stop();
     if (passed && !options.keep) await asterisk.remove();
   }

@@ -44,9 +44,9 @@ function testsOf(version: AsteriskVersion): Test[] {
       ? [{ scenario, version, driver: 'sip' as const, name: `${scenario.name}@chansip` }]
       : []),
   ]);
-  return tests.filter(
-    ({ name, scenario }) => wanted === undefined || wanted.includes(name) || wanted.includes(scenario.name),
-  );
+  return tests
+    .filter(({ scenario }) => scenario.daemonOnly !== true || args.daemon)
+    .filter(({ name, scenario }) => wanted === undefined || wanted.includes(name) || wanted.includes(scenario.name));
 }
 
 function report(result: TestResult): void {

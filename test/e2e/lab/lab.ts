@@ -10,6 +10,16 @@ export interface Phone {
   agent: SipAgent;
 }
 
+/** What may happen to our daemon in the middle of a scenario. */
+export interface DaemonTrouble {
+  /** Resets its connection to AMI; it may connect again at once. */
+  cutAmi(): void;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** Starts it again on the same database; resolves when it is in sync. */
+  restart(): Promise<void>;
+}
+
 /** Everything a scenario plays with. */
 export interface Lab {
   asterisk: Asterisk;
@@ -21,12 +31,17 @@ export interface Lab {
   phone150: Phone;
   phone151: Phone;
   phone152: Phone;
+  /** The daemon, if the scenario is played with it. */
+  daemon: DaemonTrouble | undefined;
   /** A second device of an extension, registered now. `number` (160-199) is its address in the lab. */
   secondDevice(ext: string, number: number): Promise<Phone>;
 }
 
 /** Opens phones and providers around a running Asterisk. `close` frees their addresses. */
-export async function openLab(asterisk: Asterisk): Promise<{ lab: Lab; close(): void }> {
+export async function openLab(
+  asterisk: Asterisk,
+  daemon: DaemonTrouble | undefined,
+): Promise<{ lab: Lab; close(): void }> {
   const { network } = asterisk;
   const agents: SipAgent[] = [];
   const open = async (address: string, account?: { user: string; secret: string }): Promise<SipAgent> => {
@@ -47,7 +62,7 @@ export async function openLab(asterisk: Asterisk): Promise<{ lab: Lab; close(): 
       await device('152', 152),
     ];
     const [by, ru] = [await open(network.providerBy), await open(network.providerRu)];
-    return { lab: { asterisk, by, ru, phone150, phone151, phone152, secondDevice: device }, close };
+    return { lab: { asterisk, daemon, by, ru, phone150, phone151, phone152, secondDevice: device }, close };
   } catch (error) {
     close();
     throw error;

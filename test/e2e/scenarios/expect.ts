@@ -191,4 +191,6 @@ export interface Scenario {
   chansip?: boolean;
   /** Only for this channel driver's sake it exists. */
   pjsipOnly?: boolean;
+  /** Makes sense with our daemon only: left out where it does not run. */
+  daemonOnly?: boolean;
 }

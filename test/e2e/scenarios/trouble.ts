@@ -59,4 +59,33 @@ export const troubleScenarios: Scenario[] = [
       return [inbound(customer, { from, did: '+375171234503', talked: [['150', at150.at.answered]], rang: all })];
     },
   },
+  {
+    name: 'daemon_ami_cut',
+    what: "the daemon's AMI connection is reset in the middle of a call",
+    daemonOnly: true,
+    play: async (lab) => {
+      const from = '+375290000501';
+      const { customer, at150 } = await talkTo150(lab, from);
+      lab.daemon?.cutAmi();
+      await pass(3000);
+      await hangUp(customer, at150);
+      const all = [rang(lab.phone150, at150, 'answered')];
+      return [inbound(customer, { from, did: '+375171234503', talked: [['150', at150.at.answered]], rang: all })];
+    },
+  },
+  {
+    name: 'daemon_killed',
+    what: 'the daemon is killed (SIGKILL) in the middle of a call and started again',
+    daemonOnly: true,
+    play: async (lab) => {
+      const from = '+375290000502';
+      const { customer, at150 } = await talkTo150(lab, from);
+      await lab.daemon?.kill();
+      await lab.daemon?.restart();
+      await pass(talkMs);
+      await hangUp(customer, at150);
+      const all = [rang(lab.phone150, at150, 'answered')];
+      return [inbound(customer, { from, did: '+375171234503', talked: [['150', at150.at.answered]], rang: all })];
+    },
+  },
 ];
