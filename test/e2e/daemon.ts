@@ -137,17 +137,19 @@ export class DaemonUnderTest {
     return [...problems, await this.#logTail()];
   }
 
-  /** Orderly stop of daemon and emulator. A daemon that does not end within 15 s is killed, and that is a fault. */
-  async stop(): Promise<void> {
+  /** Orderly stop of daemon and emulator. A daemon that does not end within 16 s is killed, and that is a problem. */
+  async stop(): Promise<string[]> {
     const process = this.#process;
     this.#process = undefined;
     process?.signal('SIGTERM');
-    try {
-      if (process !== undefined) await deadline(process.exited, 16_000, "the daemon's end after SIGTERM");
-    } finally {
-      process?.signal('SIGKILL');
-      await this.#crm?.stop();
+    let late = false;
+    if (process !== undefined) {
+      await deadline(process.exited, 16_000, 'the end').catch(() => (late = true));
+      process.signal('SIGKILL');
+      await process.exited;
     }
+    await this.#crm?.stop();
+    return late ? [`the daemon did not end within 16 s of SIGTERM\n${await this.#logTail()}`] : [];
   }
 
   async #run(): Promise<void> {

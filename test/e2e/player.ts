@@ -82,7 +82,7 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
     const segments = asterisk.segments;
     const cut = scenario.name === 'fault_crash';
     const problems = disagreements(segments.flatMap(eventsOf), expected, cut);
-    if (daemon !== undefined) problems.push(...(await daemon.disagreements(expected)));
+    if (daemon !== undefined) problems.push(...(await daemon.disagreements(expected)), ...(await daemon.stop()));
     if (options.record !== undefined) await record(options.record, test, asterisk, segments, expected);
     passed = problems.length === 0;
     return problems;
