@@ -1,4 +1,5 @@
 /** The daemon under test: a process of its own, between the lab's Asterisk and the CRM emulator. */
+import { rmSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,6 +39,7 @@ export async function openStage(say: (line: string) => void): Promise<Stage> {
   say('building the daemon');
   await output(process.execPath, [join(root, 'scripts/build.mjs')]);
   const dir = await mkdtemp(join(tmpdir(), 'e2e-'));
+  process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
   await chmod(dir, 0o755); // PostgreSQL does not run as root: its user must get through
   say('starting the database');
   const database = await startEmbedded({ dataDir: join(dir, 'postgres'), log: silentLog });
@@ -142,12 +144,13 @@ export class DaemonUnderTest {
     const process = this.#process;
     this.#process = undefined;
     process?.signal('SIGTERM');
-    let late = false;
-    if (process !== undefined) {
-      await deadline(process.exited, 16_000, 'the end').catch(() => (late = true));
-      process.signal('SIGKILL');
-      await process.exited;
-    }
+    const ended = process === undefined ? Promise.resolve(0) : deadline(process.exited, 16_000, 'the end');
+    const late = await ended.then(
+      () => false,
+      () => true,
+    );
+    process?.signal('SIGKILL');
+    await process?.exited;
     await this.#crm?.stop();
     return late ? [`the daemon did not end within 16 s of SIGTERM\n${await this.#logTail()}`] : [];
   }
