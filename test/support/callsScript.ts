@@ -304,7 +304,7 @@ export function rulesWith(policies: Partial<Policies> = {}, over: Partial<HostRu
 /** What became of a stream, in the words of a person: ids without `pbx1-`, times in seconds of the script. */
 export interface Outcome {
   calls: CallRecord[];
-  /** `2.5 in 150+151`, `9.0 hangup 150 answered`. */
+  /** `1.15 in 150+151`, `9 hangup 150 answered`. */
   popups: string[];
   /** `c: in answered 4+5 of 150`: wait + talk and owner. */
   uploads: string[];
@@ -330,7 +330,7 @@ export function outcome(
   };
 }
 
-/** The facts of a stream as sentences: `5.0 call.answered by 150`. */
+/** The facts of a stream as sentences: `5 call.answered by 150`. */
 export function story(events: Script | readonly HostEvent[], rules: HostRules = rulesWith()): string[] {
   const host = new HostCalls(rules);
   const list = events instanceof Script ? events.events : events;
@@ -339,7 +339,7 @@ export function story(events: Script | readonly HostEvent[], rules: HostRules = 
 
 /** One fact as a sentence. */
 export function sentence(fact: Fact): string {
-  const when = ((fact.at - EPOCH) / 1000).toFixed(1);
+  const when = seconds(fact.at);
   const head = `${when} ${fact.fact}`;
   switch (fact.fact) {
     case 'call.incoming':
@@ -362,6 +362,11 @@ export function sentence(fact: Fact): string {
   }
 }
 
+/** Seconds of the script, `1.15`. */
+function seconds(at: number): string {
+  return String(Math.round((at - EPOCH) / 10) / 100);
+}
+
 function short(externalId: string): string {
   return externalId.replace(/^pbx1-/, '');
 }
@@ -369,7 +374,7 @@ function short(externalId: string): string {
 function popupOf(line: ReplayLine): string[] {
   if (line.type !== 'request' || line.form['event'] === undefined) return [];
   const event = JSON.parse(line.form['event']) as { type: string; codes: string[]; hangupStatus?: string };
-  const when = ((Date.parse(line.at) - EPOCH) / 1000).toFixed(1);
+  const when = seconds(Date.parse(line.at));
   return [
     [when, event.type, event.codes.join('+'), ...(event.hangupStatus === undefined ? [] : [event.hangupStatus])].join(
       ' ',
