@@ -1,5 +1,6 @@
 import type { Instant } from './events.ts';
 import type { Phone } from './rules.ts';
+import type { StoryLine } from './story.ts';
 
 /** Outcome of one employee's phone being called (`captures/README.md`, field `rang`). */
 export type RingOutcome =
@@ -136,6 +137,8 @@ export interface Call {
   cause: number | undefined;
   /** True if the first events of the call were not seen (it was running when we connected). */
   joinedLate: boolean;
+  /** What happened and what was decided, in order. */
+  story: readonly StoryLine[];
   /** Known from the first event: this call is not told to the CRM, and no popup is shown. */
   excluded: DropReason | undefined;
 }

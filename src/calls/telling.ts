@@ -5,6 +5,7 @@ import { legCall } from './lookup.ts';
 import type { CallInput } from './machine.ts';
 import { advance, deadline } from './machine.ts';
 import { dropReason } from './record.ts';
+import { withStory } from './story.ts';
 import type { HostState } from './state.ts';
 import { REMEMBER_MS } from './state.ts';
 import type { Channel } from './topology.ts';
@@ -15,17 +16,21 @@ export function tell(host: HostState, id: string, input: CallInput, facts: Fact[
   if (call === undefined) return;
   const step = advance(call, input, host.rules.policies);
   if (step.call === call) return;
-  if (step.call.state === 'ended') forget(host, step.call);
+  const after = withStory(call, input, step.call, step.facts, host.rules.policies);
+  if (after.state === 'ended') forget(host, after);
   else {
-    host.calls.set(id, step.call);
-    if (deadline(step.call) === undefined) host.waiting.delete(id);
+    host.calls.set(id, after);
+    if (deadline(after) === undefined) host.waiting.delete(id);
     else host.waiting.add(id);
   }
-  if (step.call.direction !== 'internal') facts.push(...step.facts);
-  if (step.call.state !== 'ended') return;
-  const reason = dropReason(step.call, host.rules.policies);
+  if (after.direction !== 'internal') {
+    for (const fact of step.facts)
+      facts.push('call' in fact && fact.call !== undefined ? { ...fact, call: after } : fact);
+  }
+  if (after.state !== 'ended') return;
+  const reason = dropReason(after, host.rules.policies);
   if (reason !== undefined)
-    facts.push({ fact: 'dropped', at: input.at, linkedid: step.call.linkedid, reason, call: step.call });
+    facts.push({ fact: 'dropped', at: input.at, linkedid: after.linkedid, reason, call: after });
 }
 
 /** Tells the call whose customer this channel is, if any. */
@@ -90,6 +95,7 @@ export function newCall(host: HostState, first: Channel, direction: Call['direct
     detail: undefined,
     cause: undefined,
     joinedLate: first.late,
+    story: [{ at: first.createdAt, says: `begins on ${first.name}`, state: 'new' }],
     excluded: undefined,
     ...more,
   };
