@@ -28,9 +28,9 @@ export function chan(uniqueid: string, over: Partial<ChannelSnapshot> = {}): Cha
   };
 }
 
-/** Where a dialled channel leads to: a phone, an outside number, or one half of a Local pair. */
+/** Where a dialled channel leads to: a phone (a click-to-call `shows` the customer there), an outside number, or one half of a Local pair. */
 export type Target =
-  | { ext: string }
+  | { ext: string; shows?: string }
   | { number: string; trunk?: string; shown?: string; dialString?: string }
   | { name: string };
 
@@ -101,7 +101,7 @@ export class Script {
   dial(from: string | undefined, id: string, target: Target): this {
     const dialler = from === undefined ? undefined : this.#channels.get(from);
     const linkedid = dialler?.linkedid ?? id;
-    if ('ext' in target) this.#create(id, `PJSIP/${target.ext}`, { linkedid, callerNum: target.ext });
+    if ('ext' in target) this.#create(id, `PJSIP/${target.ext}`, { linkedid, callerNum: target.shows ?? target.ext });
     else if ('number' in target)
       this.#create(id, `PJSIP/${target.trunk ?? 'provider-by'}`, { linkedid, exten: target.number });
     else this.#create(id, target.name, { linkedid });

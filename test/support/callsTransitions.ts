@@ -78,6 +78,7 @@ export function newCall(over: Partial<Call> = {}): Call {
     popups: {},
     ringRound: undefined,
     justStopped: undefined,
+    story: [],
     result: undefined,
     detail: undefined,
     cause: undefined,
