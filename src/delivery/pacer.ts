@@ -91,6 +91,7 @@ export class Pacer {
       const onAbort = (): void => {
         const place = queue.indexOf(waiter);
         if (place >= 0) queue.splice(place, 1);
+        this.#arm(); // nobody waits any more: no timer keeps the process alive
         reject(new PacerStopped('no permit: called off'));
       };
       const waiter: Waiter = {

@@ -16,6 +16,11 @@ class VirtualTime implements Clock {
     return this.#now;
   }
 
+  /** Timers set and not run or called off. */
+  get timers(): number {
+    return this.#timers.length;
+  }
+
   after(ms: number, wake: () => void): () => void {
     const timer = { at: this.#now + ms + this.#late(), wake };
     this.#timers.push(timer);
@@ -246,6 +251,17 @@ describe('the end', () => {
     const waiting = [pacer.take(), pacer.take({ urgent: false })];
     pacer.stop();
     for (const permit of [...waiting, pacer.take()]) await expect(permit).rejects.toThrow(PacerStopped);
+  });
+
+  test('when the last taker is called off no timer is left behind', async () => {
+    const time = new VirtualTime();
+    const pacer = new Pacer({ intervalMs: 30, startDelayMs: 3_600_000, clock: time });
+    const controller = new AbortController();
+    const called = pacer.take({ signal: controller.signal });
+    expect(time.timers).toBe(1);
+    controller.abort();
+    await expect(called).rejects.toThrow(PacerStopped);
+    expect(time.timers).toBe(0);
   });
 
   test('one taker can be called off, the others keep their place', async () => {
