@@ -57,6 +57,8 @@ export function advance(call: Call, input: CallInput, policies: Policies): Step 
   if (call.state === 'ended') return { call, facts: [] };
   switch (input.input) {
     case 'phone called': {
+      // A snapshot tells of a ring again that is known already.
+      if (call.rang.some((ring) => ring.uniqueid === input.uniqueid)) return { call, facts: [] };
       // The snapshot after a restart tells again of phones that were called before it.
       if (call.rang.some((one) => one.uniqueid === input.uniqueid)) {
         return input.ringing ? bell(call, input.uniqueid, input.at) : { call, facts: [] };

@@ -15,7 +15,11 @@ export function tell(host: HostState, id: string, input: CallInput, facts: Fact[
   const call = host.calls.get(id);
   if (call === undefined) return;
   const step = advance(call, input, host.rules.policies);
-  if (step.call === call) return;
+  if (step.call === call) {
+    // A tick that changes nothing must not stay due: it would be due for ever.
+    if (input.input === 'tick') host.waiting.delete(id);
+    return;
+  }
   const after = withStory(call, input, step.call, step.facts, host.rules.policies);
   if (after.state === 'ended') forget(host, after);
   else {
