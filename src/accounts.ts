@@ -1,28 +1,31 @@
-import { createHash } from 'node:crypto';
-import type { SecretRef } from './config/settings.ts';
 import type { EnterpriseSettings } from './config/settings.ts';
 import { resolveSecret } from './config/secrets.ts';
 import type { Settled } from './deliveryLog.ts';
 import { deliveryLog } from './deliveryLog.ts';
+import type { AccountPacers } from './delivery/pacer.ts';
+import { accountPacers } from './delivery/pacer.ts';
 import { DeliveryWorker } from './delivery/worker.ts';
 import type { Logger } from './log.ts';
 import { RetailCrmClient } from './retailcrm/client.ts';
 import type { Db } from './store/database.ts';
+import { takeBack } from './store/takeBack.ts';
 
-/** One CRM account at run time. Enterprises that share address and key share its rate budget, so they share this. */
+/** One enterprise's CRM account at run time. */
 export interface Account {
   readonly key: string;
   readonly client: RetailCrmClient;
   readonly worker: DeliveryWorker;
 }
 
-/** Opens accounts once each. */
+/** The accounts of all enterprises; those at one address share its rate budget. */
 export class Accounts {
   readonly #db: Db;
   readonly #log: Logger;
   readonly #owner: string;
   readonly #onSettled: ((settled: Settled) => void) | undefined;
-  readonly #open = new Map<string, Account>();
+  readonly #open: Account[] = [];
+  /** Rate budgets by base URL: the CRM counts per account, however many enterprises share it. */
+  readonly #pacers = new Map<string, AccountPacers>();
 
   /** @param owner name in leases; unique per process and start */
   constructor(db: Db, log: Logger, owner: string, onSettled?: (settled: Settled) => void) {
@@ -34,17 +37,12 @@ export class Accounts {
 
   /** The account of an enterprise; throws SecretError when its key cannot be read. */
   of(enterprise: EnterpriseSettings): Account {
-    const apiKey = this.#secret(enterprise.retailcrm.key);
-    const key = accountKey(enterprise.retailcrm.url, apiKey);
-    const known = this.#open.get(key);
-    if (known !== undefined) return known;
+    const { url, allowInsecure } = enterprise.retailcrm;
+    const key = accountKey(url, enterprise.id);
     const log = this.#log.child({ enterprise: enterprise.id });
-    const client = new RetailCrmClient({
-      url: enterprise.retailcrm.url,
-      key: apiKey,
-      log,
-      allowInsecure: enterprise.retailcrm.allowInsecure,
-    });
+    const client = new RetailCrmClient({ url, key: resolveSecret(enterprise.retailcrm.key), log, allowInsecure });
+    const pacers = this.#pacers.get(url) ?? accountPacers();
+    this.#pacers.set(url, pacers);
     const worker = new DeliveryWorker({
       db: this.#db,
       client,
@@ -52,33 +50,50 @@ export class Accounts {
       enterprise: enterprise.id,
       log: this.#log,
       owner: this.#owner,
+      pacers,
       onSettled: (row, outcome) => {
         deliveryLog(log, row, outcome);
         this.#onSettled?.({ account: key, row, outcome });
       },
     });
     const account = { key, client, worker };
-    this.#open.set(key, account);
+    this.#open.push(account);
     return account;
+  }
+
+  /** Rows that an earlier run of this instance was sending when it was killed need not wait for their lease to end. */
+  async takeBack(): Promise<void> {
+    for (const { key } of this.#open) {
+      const { uploads, popups } = await takeBack(this.#db, key, instanceOf(this.#owner), this.#owner);
+      if (uploads + popups > 0) {
+        this.#log.info(
+          `an earlier run was interrupted: ${uploads} records are sent again, ${popups} popups are given up`,
+        );
+      }
+    }
   }
 
   /** All accounts opened so far. */
   all(): readonly Account[] {
-    return [...this.#open.values()];
+    return this.#open;
   }
 
   async stop(): Promise<void> {
     await Promise.all(this.all().map(({ worker }) => worker.stop()));
     for (const { client } of this.all()) client.stop();
   }
-
-  #secret(ref: SecretRef): string {
-    return resolveSecret(ref);
-  }
 }
 
-/** Readable and free of secrets: the account's host and eight hex digits of a hash over address and key. */
-export function accountKey(url: string, apiKey: string): string {
-  const hash = createHash('sha256').update(`${url}\n${apiKey}`).digest('hex').slice(0, 8);
-  return `${new URL(url).host}#${hash}`;
+/** Readable, free of secrets, and the same after the API key was changed: rows wait under this name. */
+export function accountKey(url: string, enterprise: string): string {
+  return `${new URL(url).host}/${enterprise}`;
+}
+
+/** Name of a lease owner of this process: `instance/pid/start`. */
+export function ownerName(instance: string): string {
+  return `${instance.replaceAll('/', '_')}/${process.pid}/${Date.now().toString(36)}`;
+}
+
+function instanceOf(owner: string): string {
+  return owner.slice(0, owner.indexOf('/') + 1);
 }

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { Accounts } from './accounts.ts';
+import { Accounts, ownerName } from './accounts.ts';
 import { resolveSecret } from './config/secrets.ts';
 import type { DaemonSettings, Settings } from './config/settings.ts';
 import type { Settled } from './deliveryLog.ts';
@@ -51,9 +51,9 @@ export async function startDaemon(
   const database = await openDatabase(settings.daemon, log);
   await migrateDatabase({ url: database.url, dir: join(projectRoot(), 'db/migrations'), log });
   const store = await openStore({ url: database.url, log });
-  const owner = `${settings.daemon.instance ?? hostname()}/${process.pid}/${Date.now().toString(36)}`;
-  const accounts = new Accounts(store.db, log, owner, onSettled);
+  const accounts = new Accounts(store.db, log, ownerName(settings.daemon.instance ?? hostname()), onSettled);
   const enterprises = settings.enterprises.map((one) => new Enterprise(one, accounts.of(one), store.db, log));
+  await accounts.takeBack();
   await Promise.all(enterprises.map((enterprise) => enterprise.start()));
   log.info(
     `ready: ${enterprises.length} enterprises, ${settings.enterprises.flatMap((one) => one.hosts).length} hosts`,
