@@ -163,12 +163,15 @@ export class HostCalls {
               facts,
               event.fresh ? 'pbx restarted' : 'connection lost',
             );
+          } else if (change.event === 'Newchannel') {
+            // It was born while nobody listened.
+            seen(this.#state, change.chan, change.at, false, facts);
           } else {
             facts.push(...this.apply(change));
           }
         }
         endOrphans(this.#state, gap, event.fresh, facts);
-        for (const call of this.#state.calls.values()) refresh(this.#state, call.externalId, event.at, facts);
+        for (const id of [...this.#state.calls.keys()]) refresh(this.#state, id, event.at, facts);
         break;
       }
     }
