@@ -58,7 +58,8 @@ function phoneCalled(host: HostState, dest: Channel, at: Instant, facts: Fact[])
 function outsideCalled(host: HostState, dest: Channel, shown: string | undefined, at: Instant, facts: Fact[]): void {
   if (dest.side.side !== 'trunk') return;
   const { country, trunk } = dest.side;
-  const raw = dialledNumber(dest.dialString) ?? dest.firstExten;
+  // A leg found by a snapshot has no DialString, once it is answered no Exten either: Dial made its number the called one.
+  const raw = dialledNumber(dest.dialString) ?? dest.firstExten ?? dest.firstNum;
   const customer = host.rules.phone(raw, country);
   const number = customer.kind === 'phone' ? customer.e164 : (raw ?? '');
   const mobileOf = customer.kind === 'phone' ? host.rules.employeeByMobile(customer.e164) : undefined;
