@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { extensions } from '../support/pbxCalls.ts';
 import { Finding, within } from './wait.ts';
 
 /** One tenant of the daemon's configuration. */
@@ -177,7 +178,7 @@ function enterprise(tenant: Tenant, index: number, env: NodeJS.ProcessEnv): stri
     ami: { address: 127.0.0.1, port: ${host.port}, user: ${host.user}, secret: { env: ${name} } }
     trunks:
       - { name: provider-by, channels: [PJSIP/provider-by] }
-    extensions: ['1[0-9][0-9]']
+    extensions: ['[1-3][0-9][0-9]']
 `;
   });
   return `id: ${tenant.id}
@@ -197,6 +198,6 @@ ${didsOf(index)
   .join('\n')}
 default_did: '+${didsOf(index)[0] ?? ''}'
 employees:
-${Array.from({ length: 10 }, (_, n) => `  - { extension: '${150 + n}', user: ${10 + n} }`).join('\n')}
+${extensions.map((ext, n) => `  - { extension: '${ext}', user: ${n + 1} }`).join('\n')}
 `;
 }

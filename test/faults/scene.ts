@@ -3,7 +3,7 @@ import { silentLog } from '../../src/log.ts';
 import { type Emulator, startEmulator } from '../../src/sandbox/emulator.ts';
 import { openStore, type Store } from '../../src/store/database.ts';
 import { Pbx } from '../support/pbx.ts';
-import type { Pace } from '../support/pbxCalls.ts';
+import { extensions, type Pace } from '../support/pbxCalls.ts';
 import { PbxLoad } from '../support/pbxLoad.ts';
 import { Chance } from '../support/pbxRandom.ts';
 import { DaemonProcess, didsOf } from './daemon.ts';
@@ -66,8 +66,8 @@ export class Scene {
   static async set(lab: Lab, options: SceneOptions): Promise<Scene> {
     const { name, seed, tenants = 1, hostsPerTenant = 1, callsPerSecond = 3, pace } = options;
     const ids = Array.from({ length: tenants }, (_, index) => `tenant${index + 1}`);
-    const users = Array.from({ length: 10 }, (_, index) => ({ id: 10 + index }));
-    const codes = Object.fromEntries(users.map(({ id }, index) => [String(id), String(150 + index)]));
+    const users = extensions.map((_, index) => ({ id: 1 + index }));
+    const codes = Object.fromEntries(users.map(({ id }, index) => [String(id), extensions[index] ?? '']));
     const crm = await startEmulator({
       ...{ port: 0, historyCap: 1_000_000, requestLogCap: 1_000_000, requestLogBytes: 512 * 1024 * 1024 },
       seed: { accounts: ids.map((id) => ({ name: id, key: `${id}-key`, users, codes, customers: [] })) },

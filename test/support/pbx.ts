@@ -47,6 +47,8 @@ export class Pbx {
   /** The manager's password; change it and the next login fails. */
   secret = 'secret';
   readonly channels = new Map<string, PbxChannel>();
+  /** End points that have a channel: a person holds one handset. */
+  readonly engaged = new Set<string>();
   readonly sessions = new Set<PbxSession>();
   /** When nobody heard us; the first one begins with the start. */
   readonly deaf: Deafness[] = [];
@@ -129,6 +131,7 @@ export class Pbx {
   crash(): void {
     for (const end of this.onRestart) end();
     this.channels.clear();
+    this.engaged.clear();
     for (const session of [...this.sessions]) {
       session.socket.destroy();
       this.#closed(session);
@@ -294,6 +297,7 @@ export class Pbx {
       ...{ createdAt, answeredAt: undefined, bridge: undefined },
     };
     this.channels.set(uniqueid, channel);
+    this.engaged.add(endpoint);
     this.#event('Newchannel', channelHeaders(channel));
     return channel;
   }
@@ -380,6 +384,7 @@ export class Pbx {
 
   hangup(channel: PbxChannel, cause: number): number {
     this.channels.delete(channel.uniqueid);
+    this.engaged.delete(endpointOf(channel));
     const at = this.#event('Hangup', [
       ...channelHeaders(channel),
       ['Cause', cause],
@@ -391,7 +396,7 @@ export class Pbx {
 
   /** Lamps of telephones; nobody here needs them, and a real stream is full of them. */
   #device(channel: PbxChannel, state = channel.state === 5 ? 'RINGING' : 'INUSE'): void {
-    const device = channel.name.slice(0, channel.name.lastIndexOf('-'));
+    const device = endpointOf(channel);
     this.#event('DeviceStateChange', [
       ['Device', device],
       ['State', state],
@@ -409,4 +414,9 @@ export class Pbx {
       ['StatusText', status === 8 ? 'Ringing' : status === 1 ? 'InUse' : 'Idle'],
     ]);
   }
+}
+
+/** `PJSIP/150-0000001a` → `PJSIP/150`. */
+export function endpointOf(channel: PbxChannel): string {
+  return channel.name.slice(0, channel.name.lastIndexOf('-'));
 }

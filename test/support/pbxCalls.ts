@@ -55,8 +55,8 @@ export type CallKind =
   | 'out busy'
   | 'internal';
 
-/** Extensions of the simulated shop. */
-export const extensions = ['150', '151', '152', '153', '154', '155', '156', '157', '158', '159'] as const;
+/** Extensions of the simulated shop: 100 to 399. */
+export const extensions: readonly string[] = Array.from({ length: 300 }, (_, n) => String(100 + n));
 /** The trunk every outside call takes. */
 export const trunk = 'PJSIP/provider-by';
 /** Our numbers, as the provider dials them, unless a test has others. */
@@ -163,7 +163,7 @@ function* direct(stage: Stage, truth: CallTruth, number: string): Script {
   const { pbx, chance, pace } = stage;
   const customer = incoming(stage, truth, number, 'Dial');
   yield 2;
-  const exts = several(chance, truth.kind === 'in ring group' ? 3 : 1);
+  const exts = several(stage, truth.kind === 'in ring group' ? 3 : 1);
   const phones = exts.map((ext) => ring(stage, truth, customer, ext));
   yield pause(stage, pace.ring);
   if (truth.kind === 'in abandoned') {
@@ -184,7 +184,7 @@ function* direct(stage: Stage, truth: CallTruth, number: string): Script {
     part(stage, truth, customer, first);
     return;
   }
-  const other = chance.pick(extensions.filter((ext) => ext !== extOf(first)));
+  const [other = ''] = several(stage, 1);
   customer.context = 'from-internal';
   customer.exten = other;
   pbx.leave(customer);
@@ -206,7 +206,7 @@ function* queue(stage: Stage, truth: CallTruth, number: string): Script {
   const customer = incoming(stage, truth, number, 'Queue');
   yield 2;
   pbx.state(customer, 6);
-  const phones = several(chance, 3).map((ext) => ring(stage, truth, customer, ext));
+  const phones = several(stage, 3).map((ext) => ring(stage, truth, customer, ext));
   yield pause(stage, pace.ring);
   if (truth.kind === 'in queue abandoned') {
     giveUp(stage, truth, customer, phones);
@@ -236,9 +236,9 @@ function giveUp({ pbx }: Stage, truth: CallTruth, customer: PbxChannel, phones: 
 }
 
 function* outgoing(stage: Stage, truth: CallTruth, number: string): Script {
-  const { pbx, chance, pace, dids } = stage;
+  const { pbx, pace, dids } = stage;
   const shown = `+${dids[0] ?? ''}`;
-  const ext = chance.pick(extensions);
+  const [ext = ''] = several(stage, 1);
   const phone = pbx.begin({
     ...{ endpoint: `PJSIP/${ext}`, state: 4, num: ext, callerName: `Operator ${ext}`, context: 'from-internal' },
     ...{ exten: number, dnid: number, application: 'Dial' },
@@ -277,8 +277,8 @@ function* outgoing(stage: Stage, truth: CallTruth, number: string): Script {
 }
 
 function* internal(stage: Stage, truth: CallTruth): Script {
-  const { pbx, chance, pace } = stage;
-  const [from = '150', to = '151'] = several(chance, 2);
+  const { pbx, pace } = stage;
+  const [from = '', to = ''] = several(stage, 2);
   const caller = pbx.begin({
     ...{ endpoint: `PJSIP/${from}`, state: 4, num: from, callerName: `Operator ${from}`, context: 'from-internal' },
     ...{ exten: to, dnid: to, application: 'Dial' },
@@ -296,7 +296,14 @@ function extOf(channel: PbxChannel): string {
   return channel.name.slice(channel.name.indexOf('/') + 1, channel.name.lastIndexOf('-'));
 }
 
-function several(chance: Chance, count: number): string[] {
-  const left: string[] = [...extensions];
-  return Array.from({ length: count }, () => left.splice(chance.integer(left.length), 1)[0] ?? '150');
+/** Extensions whose handset is on the hook: who talks does not dial, and a second call to her is not this simulator's business. */
+function several({ pbx, chance }: Stage, count: number): string[] {
+  const found = new Set<string>();
+  while (found.size < count) {
+    const ext = chance.pick(extensions);
+    if (!pbx.engaged.has(`PJSIP/${ext}`)) found.add(ext);
+    else if (pbx.engaged.size >= extensions.length - count)
+      throw new Error('nobody is free: fewer calls, or more extensions');
+  }
+  return [...found];
 }
