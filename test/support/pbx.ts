@@ -52,6 +52,8 @@ export class Pbx {
   readonly sessions = new Set<PbxSession>();
   /** When nobody heard us; the first one begins with the start. */
   readonly deaf: Deafness[] = [];
+  /** How often each event is said: 2 for a stream that stutters. */
+  repeat = 1;
   /** Events said so far, heard or not. */
   events = 0;
   /** Logins refused so far. */
@@ -265,7 +267,7 @@ export class Pbx {
   /** Says an event to everybody who listens. */
   #say(headers: HeaderLines): void {
     this.events++;
-    const bytes = message(headers);
+    const bytes = message(headers).repeat(this.repeat);
     for (const session of this.sessions) if (session.listens) session.socket.write(bytes);
   }
 
