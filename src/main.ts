@@ -4,11 +4,13 @@ import { callsListCommand, callsShowCommand } from './cli/calls.ts';
 import { checkConfigCommand } from './cli/check-config.ts';
 import { deadDiscardCommand, deadListCommand, deadRetryCommand, deadShowCommand } from './cli/dead.ts';
 import { demoCommand } from './cli/demo.ts';
+import { dropsCountCommand, dropsListCommand } from './cli/drops.ts';
 import { migrateCommand } from './cli/migrate.ts';
 import { processIo } from './cli/output.ts';
 import { replayCommand } from './cli/replay.ts';
 import { runCommand } from './cli/run.ts';
 import { sandboxCommand } from './cli/sandbox.ts';
+import { simulateCommand } from './cli/simulate.ts';
 import { versionCommand } from './cli/version.ts';
 
 const commands = [
@@ -19,7 +21,10 @@ const commands = [
   sandboxCommand,
   callsListCommand,
   callsShowCommand,
+  dropsListCommand,
+  dropsCountCommand,
   replayCommand,
+  simulateCommand,
   captureCommand,
   deadListCommand,
   deadShowCommand,

@@ -11,34 +11,55 @@ import { plan } from './delivery/plan.ts';
 export type ReplayLine =
   | ({ type: 'call' } & CallRecord)
   | { type: 'request'; at: string; method: 'POST'; path: string; form: Record<string, string> }
-  | { type: 'dropped'; linkedid: string; reason: string };
+  | { type: 'dropped'; linkedid: string; reason: string }
+  /** With `explain` only: what happened to the call and what was decided, after its `call` line. */
+  | { type: 'story'; externalId: string; lines: { at: string; says: string; state: string }[] };
 
 /**
  * Runs recorded events through the core and the planner as the daemon would, without database and network: what would
  * be sent when, and what is known of each call at its end. Time is the stream's own.
  */
-export function* replay(events: Iterable<HostEvent>, rules: HostRules, settings: PlanSettings): Generator<ReplayLine> {
+export function* replay(
+  events: Iterable<HostEvent>,
+  rules: HostRules,
+  settings: PlanSettings,
+  explain = false,
+): Generator<ReplayLine> {
   const host = new HostCalls(rules);
+  const tell = (facts: readonly Fact[]): Generator<ReplayLine> => linesOf(facts, rules, settings, explain);
   for (const event of events) {
     for (let due = host.wakeAt(); due !== undefined && due < event.at; due = host.wakeAt()) {
-      yield* tell(host.apply({ event: 'Tick', at: due }), rules, settings);
+      yield* tell(host.apply({ event: 'Tick', at: due }));
     }
-    yield* tell(host.apply(event), rules, settings);
+    yield* tell(host.apply(event));
   }
   for (let due = host.wakeAt(); due !== undefined; due = host.wakeAt()) {
-    yield* tell(host.apply({ event: 'Tick', at: due }), rules, settings);
+    yield* tell(host.apply({ event: 'Tick', at: due }));
   }
   for (const call of host.calls())
     if (call.direction !== 'internal') yield { type: 'call', ...recordOf(call, rules.policies) };
 }
 
-function* tell(facts: readonly Fact[], rules: HostRules, settings: PlanSettings): Generator<ReplayLine> {
+function* linesOf(
+  facts: readonly Fact[],
+  rules: HostRules,
+  settings: PlanSettings,
+  explain: boolean,
+): Generator<ReplayLine> {
   for (const fact of facts) {
     for (const request of plan(fact, settings)) yield requestLine(request);
     const ended = endedCall(fact);
-    if (ended !== undefined) yield { type: 'call', ...recordOf(ended, rules.policies) };
+    if (ended !== undefined) {
+      yield { type: 'call', ...recordOf(ended, rules.policies) };
+      if (explain) yield storyLine(ended);
+    }
     if (fact.fact === 'dropped') yield { type: 'dropped', linkedid: fact.linkedid, reason: fact.reason };
   }
+}
+
+function storyLine(call: Call): ReplayLine {
+  const lines = call.story.map(({ at, says, state }) => ({ at: iso(at), says, state }));
+  return { type: 'story', externalId: call.externalId, lines };
 }
 
 /** The call a fact ends. Internal calls are told by their `dropped` fact only; consultations during a customer's call not at all. */

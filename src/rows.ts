@@ -36,6 +36,7 @@ export function callRow(call: Call, origin: Origin, policies: Policies): CallRow
       resultDetail: call.detail ?? null,
       customerName: call.customerName ?? null,
       talks: call.talks,
+      story: call.story,
     },
     live: ended ? null : call,
   };

@@ -31,7 +31,11 @@ export function foldGroups(host: HostState, merge: Merge, at: Instant, facts: Fa
     if (call.direction !== 'internal') continue;
     forget(host, call);
     const current = host.calls.get(target.externalId) ?? target;
-    keep(host, { ...current, rang: [...current.rang, ...call.rang].sort((a, b) => a.at - b.at) });
+    keep(host, {
+      ...current,
+      rang: [...current.rang, ...call.rang].sort((a, b) => a.at - b.at),
+      story: [...current.story, ...call.story].sort((a, b) => a.at - b.at),
+    });
     for (const ring of call.rang)
       if (host.topology.channel(ring.uniqueid)) host.rings.set(ring.uniqueid, target.externalId);
   }

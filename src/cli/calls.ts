@@ -1,11 +1,12 @@
-import { attemptsOf } from '../store/deadLetters.ts';
+import { type Attempt, attemptsOf } from '../store/deadLetters.ts';
 import type { CallRow } from '../store/calls.ts';
 import { findCalls, listCalls } from '../store/calls.ts';
-import { outboxOfCall } from '../store/story.ts';
+import { type CallRequest, outboxOfCall } from '../store/story.ts';
 import { defineCommand } from './args.ts';
-import { configOption, jsonOption, localTime, wholeNumber, withDatabase } from './common.ts';
-import { EXIT, EXIT_MEANING, UsageError } from './errors.ts';
-import { paint, printJson, printLine, printTable } from './output.ts';
+import { configOption, jsonOption, localTime, timeOption, wholeNumber, withDatabase } from './common.ts';
+import { EXIT, EXIT_MEANING } from './errors.ts';
+import { printJson, printLine, printTable } from './output.ts';
+import { type PrintedStoryLine, printStory } from './story.ts';
 
 const exitCodes = {
   1: 'there is no such call',
@@ -38,9 +39,7 @@ export const callsListCommand = defineCommand({
     { line: 'calls list --limit 1000 --json', says: 'for scripts' },
   ],
   run: async ({ out, options }) => {
-    const since = options.since === undefined ? undefined : new Date(options.since);
-    if (since !== undefined && Number.isNaN(since.getTime()))
-      throw new UsageError(`--since ${options.since ?? ''} is no time; write 2026-11-23 or 2026-11-23T09:00`);
+    const since = timeOption('since', options.since);
     const rows = await withDatabase(options.config, (db) =>
       listCalls(db, {
         limit: wholeNumber('limit', options.limit),
@@ -124,25 +123,39 @@ export const callsShowCommand = defineCommand({
     }
     printTable(out, callColumns, [call]);
     printLine(out);
-    printLine(out, JSON.stringify(call.record, undefined, 2));
-    printLine(out);
-    for (const row of story.sent) {
-      const mark = row.state === 'done' ? 'good' : row.state === 'dead' ? 'bad' : 'warn';
-      printLine(
-        out,
-        `${localTime(row.dueAt)}  ${row.kind} ${row.type ?? ''} ${row.codes?.join(',') ?? ''}  ${paint(out, mark, row.state)} ${row.reason ?? ''}`,
-      );
-      for (const attempt of row.attempts) {
-        printLine(
-          out,
-          paint(
-            out,
-            'dim',
-            `  ${localTime(attempt.at)}  ${attempt.outcome} ${attempt.status ?? ''} ${attempt.latencyMs ?? '–'} ms ${attempt.reason ?? ''}`,
-          ),
-        );
-      }
-    }
+    printStory(out, call.externalId, [...storyOf(call.record), ...story.sent.flatMap((row) => deliveries(row))]);
     return EXIT.ok;
   },
 });
+
+/** What was kept of the call's story; empty for calls of an older version. */
+function storyOf(record: unknown): PrintedStoryLine[] {
+  if (typeof record !== 'object' || record === null || !('story' in record) || !Array.isArray(record.story)) return [];
+  return record.story.flatMap((line: unknown) => {
+    if (typeof line !== 'object' || line === null || !('at' in line) || !('says' in line)) return [];
+    if (typeof line.at !== 'number' || typeof line.says !== 'string') return [];
+    const state = 'state' in line && typeof line.state === 'string' ? { state: line.state } : {};
+    return [{ at: new Date(line.at).toISOString(), says: line.says, ...state }];
+  });
+}
+
+/** What became of one request: planned, each attempt, what it came to. */
+function deliveries(row: CallRequest & { attempts: readonly Attempt[] }): PrintedStoryLine[] {
+  const what = row.kind === 'upload' ? 'the record' : `popup "${row.type ?? ''}" for ${row.codes?.join(', ') ?? ''}`;
+  const open = row.state === 'pending' || row.state === 'waiting' ? `, now ${row.state}` : '';
+  return [
+    { at: row.dueAt.toISOString(), says: `to the CRM: ${what}${open}` },
+    ...row.attempts.map((attempt) => ({
+      at: attempt.at.toISOString(),
+      says: `CRM: ${what}: ${attempt.outcome}${attempt.status === null ? '' : `, HTTP ${attempt.status}`}${attempt.latencyMs === null ? '' : `, ${attempt.latencyMs} ms`}${attempt.reason === null ? '' : `: ${attempt.reason}`}`,
+    })),
+    ...(row.attempts.length === 0 && row.settledAt !== null
+      ? [
+          {
+            at: row.settledAt.toISOString(),
+            says: `${what}: ${row.state}${row.reason === null ? '' : `: ${row.reason}`}`,
+          },
+        ]
+      : []),
+  ];
+}

@@ -94,3 +94,12 @@ export function wholeNumber(name: string, text: string): number {
   if (!Number.isInteger(value) || value < 1) throw new UsageError(`--${name} must be a whole number of at least 1`);
   return value;
 }
+
+/** A point in time an option names; undefined when it was not given. */
+export function timeOption(name: string, text: string | undefined): Date | undefined {
+  if (text === undefined) return undefined;
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime()))
+    throw new UsageError(`--${name} ${text} is no time; write 2026-11-23 or 2026-11-23T09:00`);
+  return time;
+}

@@ -9,6 +9,7 @@ import { defineCommand } from './args.ts';
 import { jsonOption } from './common.ts';
 import { EXIT, EXIT_MEANING, UsageError } from './errors.ts';
 import { type Io, paint, printJson, printLine, printTable } from './output.ts';
+import { printStory } from './story.ts';
 
 export const replayCommand = defineCommand({
   name: 'replay',
@@ -34,18 +35,20 @@ export const replayCommand = defineCommand({
       value: 'ID',
       help: 'which of its hosts the stream comes from; needed if there are several',
     },
+    explain: { type: 'boolean', help: 'tell each call’s whole story: every event that mattered, every decision' },
     ...jsonOption,
   },
   exitCodes: { [EXIT.config]: EXIT_MEANING[EXIT.config] ?? '' },
   examples: [
     { line: 'replay test/captures/ast22/in_queue.ami', says: 'what one call of a queue becomes' },
+    { line: 'replay test/captures/ast22/in_attended_refer.ami --explain', says: 'why it became what it became' },
     { line: 'replay morning.ami --config acme.yaml --host pbx1 --json', says: 'for scripts' },
   ],
   run: ({ out, args, options }) => {
     const enterprise = loadEnterpriseFile(options.config);
     const host = chosenHost(enterprise, options.host);
     for (const group of segmentsOf(args)) {
-      const lines = replayFiles(group, enterprise, host);
+      const lines = replayFiles(group, enterprise, host, options.explain);
       if (options.json) for (const line of lines) printJson(out, line);
       else print(group[0] ?? '', [...lines], out);
     }
@@ -57,11 +60,12 @@ function* replayFiles(
   paths: readonly string[],
   enterprise: EnterpriseSettings,
   host: HostSettings,
+  explain: boolean,
 ): Generator<ReplayLine> {
   const rules = hostRules(enterprise, host);
   const settings = planSettings(enterprise, host, rules, enterprise.timezone ?? 'UTC');
   try {
-    yield* replay(hostEvents(paths.map((path) => readCapture(path))), rules, settings);
+    yield* replay(hostEvents(paths.map((path) => readCapture(path))), rules, settings, explain);
   } catch (error) {
     if (error instanceof CaptureError) throw new UsageError(error.message);
     throw error;
@@ -118,6 +122,7 @@ function print(path: string, lines: readonly ReplayLine[], out: Io['out']): void
     );
   }
   for (const line of lines) {
+    if (line.type === 'story') printStory(out, line.externalId, line.lines);
     if (line.type === 'dropped') printLine(out, `  ${paint(out, 'dim', 'dropped')} ${line.linkedid}: ${line.reason}`);
   }
   printLine(out);

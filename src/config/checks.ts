@@ -31,6 +31,12 @@ export function checkTogether(drafts: readonly Draft[]): Problem[] {
     ),
     ...repeated(of(numbersOf), 'across', (did) => `${did} already belongs to the enterprise in`),
     ...repeated(of(addressesOf), 'across', (address) => `${address} is already a host of the enterprise in`),
+    // Both would tell the CRM calls under the same ids; it keeps one of two.
+    ...repeated(
+      of(hostsInAccount),
+      'across',
+      (entry) => `host "${entry.split(' ').at(-1) ?? ''}" of the same RetailCRM account is already in`,
+    ),
     ...repeated(
       of(({ account }) => (account ? [account] : [])),
       'across',
@@ -66,6 +72,12 @@ function repeated(
 
 function numbersOf({ dids }: Draft): Placed<string>[] {
   return dids.map(({ value, path }) => ({ value: value.number, path: [...path, 'number'] }));
+}
+
+/** Host ids with the account they tell their calls to. */
+function hostsInAccount({ account, hosts }: Draft): Placed<string>[] {
+  if (!account) return [];
+  return hosts.map(({ value, path }) => ({ value: `${account.value} ${value.id}`, path: [...path, 'id'] }));
 }
 
 /** Where each host's manager interface is; one PBX under two ids would double every call. */
