@@ -45,8 +45,10 @@ export class Script {
   #serial = 0;
   #at: number;
 
-  constructor(at = 0) {
+  /** `serial`: first number of channel names, so that scripts played side by side do not share names. */
+  constructor(at = 0, serial = 0) {
     this.#at = EPOCH + at;
+    this.#serial = serial;
   }
 
   /** Milliseconds since the epoch of scripts. */

@@ -41,8 +41,7 @@ describe('resync after a connection that was away', () => {
     expect(story(stream.at(9000).resync())).toContain('5 call.finished c answered (connection lost)');
   });
 
-  // What a snapshot shows for the first time still counts as seen from its beginning.
-  test.failing("joined late: a call that was running when we came is marked, its start is the channel's", () => {
+  test("joined late: a call that was running when we came is marked, its start is the channel's", () => {
     const stream = new Script();
     stream.unheard((before) =>
       before
