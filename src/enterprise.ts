@@ -6,6 +6,7 @@ import { resolveSecret } from './config/secrets.ts';
 import type { EnterpriseSettings, HostSettings } from './config/settings.ts';
 import { Intake } from './intake.ts';
 import type { Logger } from './log.ts';
+import { PatternWatch } from './patternWatch.ts';
 import { planSettings } from './planSettings.ts';
 import { Recordings } from './recordings.ts';
 import { hostRules } from './rules.ts';
@@ -99,7 +100,8 @@ export class Enterprise {
 
   #host(host: HostSettings): Host {
     const log = this.#log.child({ host: host.id });
-    const rules = hostRules(this.#settings, host);
+    const watch = new PatternWatch(host, log);
+    const rules = hostRules(this.#settings, host, (stem, side) => watch.saw(stem, side));
     const intake = new Intake({
       enterprise: this.id,
       host: host.id,
@@ -123,7 +125,10 @@ export class Enterprise {
       allowPlaintext: ami.allowPlaintextLogin,
       variables: wantedVariables,
       log,
-      onEvents: (events) => intake.take(events),
+      onEvents: (events) => {
+        intake.take(events);
+        watch.tick(Date.now());
+      },
       onState: (status) => this.#hostState(host, status, log),
       onAuthRefused: () =>
         log.error(`the host refuses user ${ami.user}: check manager.conf and ${ami.secret.key}; next try in a minute`),

@@ -59,7 +59,6 @@ export class Intake {
   #wake: NodeJS.Timeout | undefined;
   #stopped = false;
   #overflow: { since: Date; lost: number } | undefined;
-  readonly #unknownToday = new Map<string, string>();
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -133,10 +132,7 @@ export class Intake {
     const { rules } = this.#options;
     const settings = this.#options.settings();
     for (const fact of facts) {
-      if (fact.fact === 'unknown channel') {
-        this.#reportUnknown(fact.channel, fact.linkedid);
-        continue;
-      }
+      if (fact.fact === 'unknown channel') continue; // `PatternWatch` names them once a day
       this.#say(fact);
       if (fact.fact === 'dropped') this.#batch.drops.push(dropRow(fact, this.#options));
       const { call } = fact;
@@ -178,18 +174,6 @@ export class Intake {
     const linkedid = fact.fact === 'dropped' ? fact.linkedid : fact.call.linkedid;
     const call = fact.call?.externalId;
     if (sentence !== undefined) this.#log.info(sentence, { linkedid, ...(call === undefined ? {} : { call }) });
-  }
-
-  #reportUnknown(channel: string, linkedid: string): void {
-    const today = new Date().toISOString().slice(0, 10);
-    if (this.#unknownToday.get(channel) === today || this.#unknownToday.size > 1000) return;
-    this.#unknownToday.set(channel, today);
-    this.#log.warn(
-      `channel ${channel} fits no trunk and no extension; name it under hosts[].trunks[].channels or hosts[].extensions`,
-      {
-        linkedid,
-      },
-    );
   }
 
   #full(call: Call): boolean {

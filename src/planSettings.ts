@@ -22,6 +22,7 @@ export function planSettings(
     policies: rules.policies,
     zone: enterprise.retailcrm.timezone ?? zone,
     popups: policies.popups,
+    defaultDid: enterprise.defaultDid,
     anonymousPhone: policies.anonymous.placeholder,
     codeOf: (ext) => codes.get(ext) ?? ext,
     siteOf: (number) => (number === undefined ? undefined : dids.get(number)?.site) ?? enterprise.retailcrm.site,

@@ -23,8 +23,15 @@ const phoneTechnologies = new Set([
 /** Most channel stems remembered per host; a PBX has some hundred end points. */
 const mostStems = 10_000;
 
-/** The core's view of one host, from the configuration. Answers are memoised per end point. */
-export function hostRules(enterprise: EnterpriseSettings, host: HostSettings): HostRules {
+/**
+ * The core's view of one host, from the configuration. Answers are memoised per end point.
+ * @param onEndPoint told of each end point once, when its first channel passes
+ */
+export function hostRules(
+  enterprise: EnterpriseSettings,
+  host: HostSettings,
+  onEndPoint?: (stem: string, side: Side) => void,
+): HostRules {
   const sides = new Map<string, Side>();
   const mobiles = new Map(
     enterprise.employees.flatMap((one) => one.mobiles.map((mobile) => [mobile, one.extension] as const)),
@@ -42,7 +49,10 @@ export function hostRules(enterprise: EnterpriseSettings, host: HostSettings): H
       const known = sides.get(stem);
       if (known !== undefined) return known;
       const side = sideOf(channel, stem, enterprise, host);
-      if (sides.size < mostStems) sides.set(stem, side);
+      if (sides.size < mostStems) {
+        sides.set(stem, side);
+        onEndPoint?.(stem, side);
+      }
       return side;
     },
     phone,

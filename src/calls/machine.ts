@@ -144,6 +144,7 @@ function phoneOver(call: Call, input: Extract<CallInput, { input: 'phone over' }
   if (ring === undefined) return { call, facts: [] };
   const firstEnd = ring.endedAt === undefined;
   const outcome = ring.outcome === undefined || input.settled ? settledOutcome(ring, input.outcome) : ring.outcome;
+  if (!firstEnd && outcome === ring.outcome) return { call, facts: [] };
   const ended: Ring = { ...ring, endedAt: ring.endedAt ?? input.at, outcome };
   let next: Call = { ...call, rang: replaceRing(call.rang, ended) };
   if (!firstEnd || outcome === 'answered' || next.answeredAt !== undefined) return { call: next, facts: [] };

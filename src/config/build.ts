@@ -78,7 +78,6 @@ function buildHost(yaml: EnterpriseYaml['hosts'][number], path: string, dir: str
       secret: buildSecret(ami.secret, `${path}.ami.secret`, dir),
       tls: ami.tls && { ca: ami.tls.ca && resolve(dir, ami.tls.ca), servername: ami.tls.servername },
       allowPlaintextLogin: ami.allow_plaintext_login,
-      fallbackEncoding: ami.fallback_encoding,
     },
     trunks: yaml.trunks.map(({ name, channels, country, internal }) => ({ name, channels, country, internal })),
     extensions: yaml.extensions,

@@ -29,10 +29,6 @@ const amiSchema = z
       .boolean()
       .default(false)
       .describe('Send the password itself if the PBX refuses MD5 and there is no TLS. Default false.'),
-    fallback_encoding: z
-      .enum(['windows-1251', 'koi8-r', 'ibm866', 'iso-8859-1'])
-      .default('windows-1251')
-      .describe('How names that are not valid UTF-8 are read. Default windows-1251.'),
   })
   .describe("Asterisk's manager interface (AMI).");
 

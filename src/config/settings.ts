@@ -58,8 +58,6 @@ export interface AmiSettings {
     | undefined;
   /** Whether `Login` may send the password itself when MD5 is refused and there is no TLS. */
   readonly allowPlaintextLogin: boolean;
-  /** WHATWG name of the encoding of values that are not valid UTF-8, default `windows-1251`. */
-  readonly fallbackEncoding: string;
 }
 
 /** An outside line. */

@@ -11,6 +11,8 @@ export interface PlanSettings {
   zone: string | undefined;
   /** Which popups are sent. */
   popups: { readonly in: boolean; readonly out: boolean; readonly hangup: boolean };
+  /** Our number when a call tells none; undefined = none is sent. */
+  defaultDid: string | undefined;
   /** Sent as the phone of a hidden number. */
   anonymousPhone: string;
   /** The code the CRM knows an extension by. */
@@ -105,6 +107,11 @@ function gaveUp(call: Call): boolean {
   return call.detail === 'abandoned' || call.detail === 'abandoned in queue' || call.detail === 'ivr only';
 }
 
+/** The number of ours the call came in or went out by. */
+function ourNumber(call: Call, settings: PlanSettings): string | undefined {
+  return call.externalPhone ?? settings.defaultDid;
+}
+
 function phoneOf(call: Call, settings: PlanSettings): string {
   return customerPhone(call) ?? settings.anonymousPhone;
 }
@@ -120,7 +127,8 @@ function popup(
 ): PlannedRequest[] {
   if (exts.length === 0 || !settings.popups[type]) return [];
   const codes = exts.map((ext) => settings.codeOf(ext));
-  const site = settings.siteOf(call.externalPhone);
+  const ours = ourNumber(call, settings);
+  const site = settings.siteOf(ours);
   return [
     {
       kind: 'event',
@@ -132,7 +140,7 @@ function popup(
         type,
         codes,
         ...(status === undefined ? {} : { hangupStatus: status }),
-        ...(call.externalPhone === undefined ? {} : { externalPhone: call.externalPhone }),
+        ...(ours === undefined ? {} : { externalPhone: ours }),
         callExternalId: call.externalId,
         ...(site === undefined ? {} : { site }),
       },
@@ -149,7 +157,8 @@ function upload(at: Instant, call: Call, settings: PlanSettings): PlannedRequest
   // The `dropped` fact comes right after this one: the ledger has the call, the CRM must not.
   if (dropReason(call, settings.policies) !== undefined) return [];
   const owner = ownerOf(call, settings.policies);
-  const site = settings.siteOf(call.externalPhone);
+  const ours = ourNumber(call, settings);
+  const site = settings.siteOf(ours);
   const file = recordingOf(call)?.file;
   const url = call.answeredAt === undefined ? undefined : settings.recordUrl(call, file);
   const waits = file !== undefined && url !== undefined && settings.recordingWait > 0;
@@ -169,7 +178,7 @@ function upload(at: Instant, call: Call, settings: PlanSettings): PlannedRequest
         durationWaiting: Math.round(waitSeconds(call)),
         externalId: call.externalId,
         ...(url === undefined || waits ? {} : { recordUrl: url }),
-        ...(call.externalPhone === undefined ? {} : { externalPhone: call.externalPhone }),
+        ...(ours === undefined ? {} : { externalPhone: ours }),
         ...(site === undefined ? {} : { site }),
       },
       codes: [],
