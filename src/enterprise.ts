@@ -12,10 +12,14 @@ import { Recordings } from './recordings.ts';
 import { hostRules } from './rules.ts';
 import type { Db } from './store/database.ts';
 import { closeGap, openGap } from './store/gaps.ts';
+import { beat, lastBeat } from './store/heartbeats.ts';
 
 /** Pauses between attempts to learn the account's time zone, and between checks that it still holds. */
 const ZONE_RETRY_MS = 30_000;
 const ZONE_REFRESH_MS = 24 * 3600_000;
+
+/** How often it is noted which hosts are in sync: the precision of a gap's beginning after a kill. */
+const BEAT_MS = 10_000;
 
 /** Channel variables that carry the recording's name and the id of a click (`VarSet`, or `channelvars` of manager.conf). */
 const wantedVariables = new Set(['MIXMONITOR_FILENAME', 'REC_FILE', 'X_CRM_ID']);
@@ -38,6 +42,7 @@ export class Enterprise {
   readonly #recordings: Recordings;
   #zone: string | undefined;
   #zoneTimer: NodeJS.Timeout | undefined;
+  #beatTimer: NodeJS.Timeout | undefined;
   #stopped = false;
 
   /** Throws SecretError when a host's password cannot be read. */
@@ -74,20 +79,19 @@ export class Enterprise {
     if (this.#zone === undefined) void this.#learnZone();
     for (const { settings, intake, link } of this.#hosts) {
       await intake.start();
-      await openGap(this.#db, {
-        enterprise: this.id,
-        host: settings.id,
-        from: new Date(),
-        cause: 'the daemon was not running',
-      });
+      const from = (await lastBeat(this.#db, this.id, settings.id)) ?? new Date();
+      await openGap(this.#db, { enterprise: this.id, host: settings.id, from, cause: 'the daemon was not running' });
       link.start();
     }
+    this.#beatTimer = setInterval(() => void this.#beat(), BEAT_MS);
   }
 
   /** Stops listening, then writes what is left. The account's worker is stopped by its owner. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#zoneTimer);
+    clearInterval(this.#beatTimer);
+    await this.#beat();
     await Promise.all(this.#hosts.map(({ link }) => link.stop()));
     await Promise.all(this.#hosts.map(({ intake }) => intake.stop()));
     await this.#recordings.stop();
@@ -141,13 +145,25 @@ export class Enterprise {
     const noted = (error: unknown): void => log.error('a gap could not be written down', { err: error });
     if (status.state === 'live') {
       log.info('connected and synced');
-      closeGap(this.#db, { ...key, to: new Date() }).catch(noted);
+      const to = new Date();
+      // The snapshot is applied right after this: what lives then was brought over the gap.
+      setImmediate(() => {
+        const recoveredSnapshot = this.#hosts.find((one) => one.settings === host)?.intake.liveCalls.length ?? 0;
+        closeGap(this.#db, { ...key, to, recoveredSnapshot })
+          .then(() => this.#beat())
+          .catch(noted);
+      });
     } else if (status.state === 'down' && !this.#stopped) {
       log.warn(`connection lost: ${status.lastFault ?? 'unknown reason'}`);
       openGap(this.#db, { ...key, from: new Date(status.since), cause: status.lastFault ?? 'connection lost' }).catch(
         noted,
       );
     }
+  }
+
+  async #beat(): Promise<void> {
+    const live = this.#hosts.filter(({ link }) => link.status().state === 'live').map(({ settings }) => settings.id);
+    await beat(this.#db, this.id, live).catch(() => undefined); // the writes of calls tell when the database is away
   }
 
   /** `calls[].date` is in the account's own zone (`retailcrm-api.md` 1); uploads wait until it is known. */

@@ -97,6 +97,13 @@ export interface DropsTable {
 }
 
 /** Table `gaps`. */
+/** When each host was last in sync. */
+export interface HeartbeatsTable {
+  enterprise: string;
+  host: string;
+  synced_at: Date;
+}
+
 export interface GapsTable {
   id: GeneratedAlways<string>;
   enterprise: string;
@@ -133,6 +140,7 @@ export interface Database {
   attempts: AttemptsTable;
   drops: DropsTable;
   gaps: GapsTable;
+  heartbeats: HeartbeatsTable;
   retailcrm_customers: CustomersTable;
   schema_checksums: SchemaChecksumsTable;
 }

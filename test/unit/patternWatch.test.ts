@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import type { LogFields, Logger } from '../../src/log.ts';
+import type { Logger } from '../../src/log.ts';
 import { silentLog } from '../../src/log.ts';
 import { loadEnterpriseFile } from '../../src/config/load.ts';
 import type { HostSettings } from '../../src/config/settings.ts';
@@ -59,7 +59,7 @@ describe('patterns held against the channels that pass', () => {
 
   test('the log is told once a day', () => {
     const told: string[] = [];
-    const log: Logger = { ...silentLog, warn: (message: string, _fields?: LogFields) => void told.push(message) };
+    const log: Logger = { ...silentLog, warn: (message) => void told.push(message) };
     const watch = watching([...ordinary, 'PJSIP/doorphone'], {}, log);
     for (let hour = 0; hour < 25; hour++) watch.tick(hour * 3600_000);
     expect(told).toHaveLength(2);
