@@ -49,7 +49,7 @@ function isTrunk(name: string): boolean {
   return /^(?:PJSIP|SIP)\/provider-/.test(name);
 }
 
-/** All customer calls of a finished stream, in order of their beginning. */
+/** All customer calls of a finished stream. */
 export function naiveCalls(events: readonly HostEvent[], numberOf: ReadNumber): NaiveCall[] {
   const legs = legsOf(events);
   const moments = momentsOf(events, legs);
@@ -76,8 +76,7 @@ export function naiveCalls(events: readonly HostEvent[], numberOf: ReadNumber): 
         parties: reach(customer, moment, legs, parking).map(partyName),
       }));
 
-  const calls: (NaiveCall & { bornAt: number })[] = incoming.map((leg) => ({
-    bornAt: leg.bornAt,
+  const calls: NaiveCall[] = incoming.map((leg) => ({
     firstUniqueid: leg.uniqueid,
     direction: 'in',
     customer: numberOf(leg.first.callerNum, leg.name),
@@ -98,7 +97,6 @@ export function naiveCalls(events: readonly HostEvent[], numberOf: ReadNumber): 
       if (last === undefined) return;
       const over = told(talkOf(last, last.bornAt), last.goneAt);
       calls.push({
-        bornAt: root.bornAt,
         firstUniqueid: root.uniqueid,
         direction: 'out',
         customer: numberOf(dialled(last.dialString ?? ''), last.name),
@@ -123,7 +121,6 @@ export function naiveCalls(events: readonly HostEvent[], numberOf: ReadNumber): 
     const customer = numberOf(leg.last.callerNum, leg.name);
     if (customer?.startsWith('+') !== true) continue;
     calls.push({
-      bornAt: leg.bornAt,
       firstUniqueid: leg.uniqueid,
       direction: 'out',
       customer,
@@ -133,7 +130,7 @@ export function naiveCalls(events: readonly HostEvent[], numberOf: ReadNumber): 
       handledBy: [],
     });
   }
-  return calls.sort((a, b) => a.bornAt - b.bornAt).map(({ bornAt: _, ...call }) => call);
+  return calls;
 }
 
 function told(

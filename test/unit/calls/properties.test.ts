@@ -36,7 +36,7 @@ function toTheEnd(events: readonly HostEvent[], host = new HostCalls(rules)): Fa
 /** The channel an event is about. */
 function channelOf(event: HostEvent): string | undefined {
   if (event.event === 'DialBegin' || event.event === 'DialEnd') return event.dest.uniqueid;
-  return 'chan' in event ? event.chan?.uniqueid : undefined;
+  return 'chan' in event ? event.chan.uniqueid : undefined;
 }
 
 /** What no stream may break, as sentences; empty = all is well. */
