@@ -30,3 +30,16 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof ConfigError || error instanceof SecretError) return EXIT.config;
   return EXIT.internal;
 }
+
+/** Nobody listens, no such name, no way; and PostgreSQL's: starting or shutting down, full, wrong password, no such database. */
+const unreachable =
+  /^(?:ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOENT$|57P0|53300$|28P01$|28000$|3D000$)/;
+
+/** An error of the database at start, as what it is for an operator: not a fault in the program. Others come back as they are. */
+export function databaseTrouble(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof ConfigError || error instanceof SecretError) return error;
+  const code = 'code' in error ? String(error.code) : '';
+  const silent = /timeout|Connection terminated/i.test(error.message);
+  if (error.name !== 'EmbeddedError' && !silent && !unreachable.test(code)) return error;
+  return new UnavailableError(`the database does not answer: ${error.message}`, { cause: error });
+}

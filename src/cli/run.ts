@@ -2,7 +2,7 @@ import { startDaemon } from '../daemon.ts';
 import { version } from '../version.ts';
 import { defineCommand } from './args.ts';
 import { configOption, logFor, logOption, settingsFrom, signalled } from './common.ts';
-import { EXIT, EXIT_MEANING } from './errors.ts';
+import { databaseTrouble, EXIT, EXIT_MEANING } from './errors.ts';
 
 /** How long an orderly stop may take before the process ends anyway, milliseconds. */
 const STOP_MS = 15_000;
@@ -13,7 +13,7 @@ export const runCommand = defineCommand({
   summary: 'run the daemon: listen to every host, tell the CRM every call',
   description: [
     'Checks the configuration (all errors of all files at once), opens the database and brings its schema up to date, then connects to every host. Runs until SIGTERM or SIGINT; both end it in order within seconds and lose nothing.',
-    'A host, a CRM account or the database that is away does not stop the others; the log says so and the daemon keeps trying.',
+    'A host or a CRM account that is away does not stop the others, and a database that goes away is waited for: the log says so and the daemon keeps trying. Only a database that is not there at the start ends it, with 69; systemd starts it again.',
   ],
   options: { ...configOption, ...logOption },
   exitCodes: {
@@ -32,7 +32,9 @@ export const runCommand = defineCommand({
       log.error('a promise was rejected and nobody listened', { err: reason }),
     );
     const stopping = signalled('SIGTERM', 'SIGINT');
-    const daemon = await startDaemon(settings, log);
+    const daemon = await startDaemon(settings, log).catch((error: unknown) => {
+      throw databaseTrouble(error);
+    });
     const signal = await stopping;
     log.info(`${signal}: stopping`);
     setTimeout(() => process.exit(EXIT.internal), STOP_MS).unref();
