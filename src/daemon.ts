@@ -11,6 +11,7 @@ import type { Db } from './store/database.ts';
 import { openStore } from './store/database.ts';
 import { defaultDataDir, startEmbedded } from './store/embedded.ts';
 import { migrateDatabase } from './store/migrations.ts';
+import { startVitals } from './vitals.ts';
 
 /** A running daemon. */
 export interface Daemon {
@@ -59,6 +60,9 @@ export async function startDaemon(
     `ready: ${enterprises.length} enterprises, ${settings.enterprises.flatMap((one) => one.hosts).length} hosts`,
   );
 
+  const curious = settings.daemon.log.level === 'debug';
+  const endVitals = curious ? startVitals(log, () => enterprises.flatMap((one) => one.intakes)) : () => undefined;
+
   return {
     db: store.db,
     enterprises,
@@ -67,6 +71,7 @@ export async function startDaemon(
       await Promise.all(accounts.all().map(({ worker }) => worker.drain()));
     },
     async stop() {
+      endVitals();
       await Promise.all(enterprises.map((enterprise) => enterprise.stop()));
       await accounts.stop();
       await store.close();

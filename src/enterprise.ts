@@ -73,6 +73,11 @@ export class Enterprise {
     return this.#hosts.reduce((sum, { intake }) => sum + intake.liveCalls.length, 0);
   }
 
+  /** What writes down the calls of its hosts. */
+  get intakes(): readonly Intake[] {
+    return this.#hosts.map(({ intake }) => intake);
+  }
+
   async start(): Promise<void> {
     this.#account.worker.start();
     this.#recordings.start();

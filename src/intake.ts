@@ -1,3 +1,4 @@
+import { createHistogram } from 'node:perf_hooks';
 import type { Call, Fact } from './calls/call.ts';
 import type { HostEvent } from './calls/events.ts';
 import { HostCalls } from './calls/hostCalls.ts';
@@ -34,6 +35,8 @@ export interface IntakeOptions extends Origin {
 
 /** What must be written next. A call's later state replaces its earlier one; the rest is appended. */
 interface Batch {
+  /** When the oldest fact in it happened, by our clock; undefined for an empty one. */
+  since: number | undefined;
   calls: Map<string, CallRow>;
   outbox: NewOutboxRow[];
   withdrawn: { callId: string; codes: string[] }[];
@@ -54,6 +57,8 @@ export class Intake {
   readonly #log: Logger;
   readonly #host: HostCalls;
   readonly #skew = new ClockSkew();
+  /** Milliseconds from the oldest event of a commit on the PBX until it was durable; 1 and more. Whoever reads it resets it. */
+  readonly commits = createHistogram();
   #batch: Batch = emptyBatch();
   #writing: Promise<void> | undefined;
   #wake: NodeJS.Timeout | undefined;
@@ -69,6 +74,11 @@ export class Intake {
   /** Calls that live now. */
   get liveCalls(): readonly Call[] {
     return this.#host.calls();
+  }
+
+  /** Rows that wait for the database. */
+  get waiting(): number {
+    return this.#batch.calls.size + this.#batch.outbox.length + this.#batch.drops.length;
   }
 
   /** Takes up the calls that lived when the process stopped; the first `Resync` will tell what became of them. */
@@ -90,7 +100,8 @@ export class Intake {
     const now = Date.now();
     for (const event of events) {
       this.#passTime(event.at);
-      this.#tell(this.#host.apply(event));
+      // What a snapshot tells happened long ago: that says nothing about our speed.
+      this.#tell(this.#host.apply(event), event.event === 'Resync' ? now : event.at - this.#skew.ms);
     }
     const last = events.at(-1);
     if (last !== undefined) this.#skew.seen(last.at, now);
@@ -112,7 +123,7 @@ export class Intake {
   /** Ring rounds and the like fall due between events: each at its own moment. */
   #passTime(until: number): void {
     for (let due = this.#host.wakeAt(); due !== undefined && due <= until; due = this.#host.wakeAt()) {
-      this.#tell(this.#host.apply({ event: 'Tick', at: due }));
+      this.#tell(this.#host.apply({ event: 'Tick', at: due }), due - this.#skew.ms);
     }
   }
 
@@ -127,8 +138,9 @@ export class Intake {
     }, inMs);
   }
 
-  #tell(facts: readonly Fact[]): void {
+  #tell(facts: readonly Fact[], happened: number): void {
     if (facts.length === 0) return;
+    this.#batch.since ??= happened;
     const { rules } = this.#options;
     const settings = this.#options.settings();
     for (const fact of facts) {
@@ -191,6 +203,7 @@ export class Intake {
       this.#batch = emptyBatch();
       try {
         await this.#commit(batch);
+        if (batch.since !== undefined) this.commits.record(Math.max(1, Math.round(Date.now() - batch.since)));
         if (failures > 0) this.#log.warn('the database takes writes again', { failures });
         failures = 0;
       } catch (error) {
@@ -231,7 +244,7 @@ export class Intake {
 }
 
 function emptyBatch(): Batch {
-  return { calls: new Map(), outbox: [], withdrawn: [], drops: [] };
+  return { since: undefined, calls: new Map(), outbox: [], withdrawn: [], drops: [] };
 }
 
 function isEmpty(batch: Batch): boolean {
@@ -241,6 +254,7 @@ function isEmpty(batch: Batch): boolean {
 /** What could not be written goes before what came meanwhile. Popups whose time is over are shed first (P10). */
 function merged(older: Batch, newer: Batch): Batch {
   return {
+    since: older.since ?? newer.since,
     calls: new Map([...older.calls, ...newer.calls]),
     outbox: [...unexpired(older.outbox), ...newer.outbox],
     withdrawn: [...older.withdrawn, ...newer.withdrawn].slice(-MOST_ROWS),
