@@ -35,7 +35,7 @@ const out = { direction: 'out', initiatedBy: '150', firstUniqueid: 'phone' } as 
 /** Requests of a fact in short: `in code150+code151`, `upload`. */
 function requests(fact: Fact, over: Partial<PlanSettings> = {}): string[] {
   return plan(fact, { ...settings, ...over }).map((one) =>
-    [one.type ?? one.kind, one.codes.join('+'), String(one.payload['hangupStatus'] ?? '')].join(' ').trim(),
+    [one.type ?? one.kind, one.codes.join('+'), textOf(one.payload['hangupStatus'])].join(' ').trim(),
   );
 }
 
@@ -281,4 +281,15 @@ describe('what an upload carries', () => {
     expect(upload).toMatchObject({ recording: undefined });
     expect(upload?.payload).not.toHaveProperty('recordUrl');
   });
+});
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+test('without a number of ours the default one is told, where the enterprise has one', () => {
+  const fact = finished(ended({ externalPhone: undefined }));
+  expect(plan(fact, settings)[0]?.payload).not.toHaveProperty('externalPhone');
+  const [upload] = plan(fact, { ...settings, defaultDid: '+375171234509' });
+  expect(upload?.payload).toMatchObject({ externalPhone: '+375171234509' });
 });
