@@ -1,14 +1,14 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { Accounts, ownerName } from './accounts.ts';
-import { resolveSecret } from './config/secrets.ts';
+import { SecretError, resolveSecret } from './config/secrets.ts';
 import type { DaemonSettings, Settings } from './config/settings.ts';
 import type { Settled } from './deliveryLog.ts';
 import { Enterprise } from './enterprise.ts';
 import type { Logger } from './log.ts';
 import { projectRoot } from './root.ts';
 import type { Db } from './store/database.ts';
-import { openStore } from './store/database.ts';
+import { type Store, openStore } from './store/database.ts';
 import { defaultDataDir, startEmbedded } from './store/embedded.ts';
 import { migrateDatabase } from './store/migrations.ts';
 import { startVitals } from './vitals.ts';
@@ -43,26 +43,39 @@ export async function openDatabase(
   return guest && server.attached ? { url: server.url, stop: () => Promise.resolve() } : server;
 }
 
-/** Reads as the list it is: database, schema, store, accounts, enterprises. */
+/** Reads as the list it is: secrets, database, schema, store, accounts, enterprises. */
 export async function startDaemon(
   settings: Settings,
   log: Logger,
   onSettled?: (settled: Settled) => void,
 ): Promise<Daemon> {
+  checkSecrets(settings);
   const database = await openDatabase(settings.daemon, log);
-  await migrateDatabase({ url: database.url, dir: join(projectRoot(), 'db/migrations'), log });
-  const store = await openStore({ url: database.url, log });
-  const accounts = new Accounts(store.db, log, ownerName(settings.daemon.instance ?? hostname()), onSettled);
-  const enterprises = settings.enterprises.map((one) => new Enterprise(one, accounts.of(one), store.db, log));
-  await accounts.takeBack();
-  await Promise.all(enterprises.map((enterprise) => enterprise.start()));
-  log.info(
-    `ready: ${enterprises.length} enterprises, ${settings.enterprises.flatMap((one) => one.hosts).length} hosts`,
-  );
+  try {
+    await migrateDatabase({ url: database.url, dir: join(projectRoot(), 'db/migrations'), log });
+    const store = await openStore({ url: database.url, log });
+    const accounts = new Accounts(store.db, log, ownerName(settings.daemon.instance ?? hostname()), onSettled);
+    const enterprises = settings.enterprises.map((one) => new Enterprise(one, accounts.of(one), store.db, log));
+    await accounts.takeBack();
+    await Promise.all(enterprises.map((enterprise) => enterprise.start()));
+    const hosts = settings.enterprises.flatMap((one) => one.hosts).length;
+    log.info(`ready: ${enterprises.length} enterprises, ${hosts} hosts`);
+    const curious = settings.daemon.log.level === 'debug';
+    const endVitals = curious ? startVitals(log, () => enterprises.flatMap((one) => one.intakes)) : () => undefined;
+    return running(enterprises, accounts, store, database, endVitals);
+  } catch (error) {
+    await database.stop();
+    throw error;
+  }
+}
 
-  const curious = settings.daemon.log.level === 'debug';
-  const endVitals = curious ? startVitals(log, () => enterprises.flatMap((one) => one.intakes)) : () => undefined;
-
+function running(
+  enterprises: readonly Enterprise[],
+  accounts: Accounts,
+  store: Store,
+  database: { stop(): Promise<void> },
+  endVitals: () => void,
+): Daemon {
   return {
     db: store.db,
     enterprises,
@@ -78,4 +91,19 @@ export async function startDaemon(
       await database.stop();
     },
   };
+}
+
+/** Reads every secret once, so that a missing one is told before anything is started, and all missing ones together. */
+function checkSecrets(settings: Settings): void {
+  const refs = settings.enterprises.flatMap((one) => [one.retailcrm.key, ...one.hosts.map((host) => host.ami.secret)]);
+  const problems = refs.flatMap((ref) => {
+    try {
+      resolveSecret(ref);
+      return [];
+    } catch (error) {
+      if (error instanceof SecretError) return [error.message];
+      throw error;
+    }
+  });
+  if (problems.length > 0) throw new SecretError(problems.join('\n'));
 }

@@ -11,17 +11,12 @@ export interface Settled {
 /** One line per thing the CRM was told, or was not. */
 export function deliveryLog(log: Logger, row: ClaimedRow, outcome: Settlement): void {
   const fields = { call: row.callId };
-  const what =
-    row.kind === 'upload'
-      ? 'record of the call'
-      : `popup "${row.type ?? ''}"${row.codes === null ? '' : ` for ${row.codes.join(', ')}`}`;
+  const what = subject(row);
   switch (outcome.outcome) {
     case 'done': {
-      const age = Date.now() - row.dueAt.getTime();
-      log.info(`${what} is in the CRM ${(age / 1000).toFixed(1)} s after it was due`, {
-        ...fields,
-        ms: outcome.latencyMs,
-      });
+      const age = ((Date.now() - row.dueAt.getTime()) / 1000).toFixed(1);
+      const said = row.kind === 'upload' ? 'stands in the CRM' : row.type === 'hangup' ? 'closed' : 'shown';
+      log.info(`${what} ${said} after ${age} s`, { ...fields, ms: outcome.latencyMs });
       return;
     }
     case 'later':
@@ -34,4 +29,10 @@ export function deliveryLog(log: Logger, row: ClaimedRow, outcome: Settlement): 
       log.error(`${what} was refused by the CRM and is now a dead letter: ${outcome.reason}`, fields);
       return;
   }
+}
+
+function subject(row: ClaimedRow): string {
+  const codes = row.codes?.join(', ') ?? '';
+  if (row.kind === 'upload') return 'record of the call';
+  return row.type === 'hangup' ? `popup of ${codes}` : `popup for ${codes}`;
 }
