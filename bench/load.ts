@@ -70,7 +70,7 @@ export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult[]>
     });
   } finally {
     for (const { load } of hosts) load.abandon();
-    await daemon.kill();
+    await daemon.terminate().finally(() => daemon.kill());
     await Promise.all(hosts.map(({ pbx }) => pbx.close()));
     await crms.stop();
     await server.stop();

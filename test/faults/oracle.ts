@@ -73,7 +73,7 @@ export async function judge(scene: Scene, options: OracleOptions = {}): Promise<
   verdict.dead = dead.length;
   for (const id of dead) if (options.dead?.(id) !== true) wrong.push(`${id} is a dead letter`);
   for (const host of scene.hosts) compareHost(scene, host, new Set(dead), options, verdict, wrong);
-  for (const tenant of scene.crm.accountNames()) compareAccount(scene, tenant, options, verdict, wrong);
+  for (const tenant of scene.crm.tenants) compareAccount(scene, tenant, options, verdict, wrong);
 
   for (const id of (await unaccounted(db)).slice(0, 10)) wrong.push(`${id} ended and is in no ledger`);
   const rows = await balance(db);
@@ -199,8 +199,8 @@ function compareAccount(scene: Scene, tenant: string, options: OracleOptions, ve
   );
   for (const id of account.calls.keys()) if (!known.has(id)) wrong.push(`${id} was invented`);
   for (const one of account.calls.values()) if (one.copies > 0) verdict.repeated++;
-  wrong.push(...twoPayloads(scene.crm.requests({ account: tenant, path: 'calls/upload' })));
-  const gauge = scene.crm.stats().accounts[tenant];
+  wrong.push(...twoPayloads(scene.crm.requests(tenant, 'calls/upload')));
+  const gauge = scene.crm.gauge(tenant);
   if (gauge && gauge.telephony.peak > 40)
     wrong.push(`${tenant}: ${gauge.telephony.peak} telephony requests in one second`);
   if (gauge && gauge.general.peak > 10) wrong.push(`${tenant}: ${gauge.general.peak} general requests in one second`);

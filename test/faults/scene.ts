@@ -1,11 +1,12 @@
 /** A daemon between simulated PBXs and the CRM emulator, with calls coming in. */
 import { silentLog } from '../../src/log.ts';
-import { type Emulator, startEmulator } from '../../src/sandbox/emulator.ts';
+
 import { openStore, type Store } from '../../src/store/database.ts';
 import { Pbx } from '../support/pbx.ts';
-import { extensions, type Pace } from '../support/pbxCalls.ts';
+import type { Pace } from '../support/pbxCalls.ts';
 import { PbxLoad } from '../support/pbxLoad.ts';
 import { Chance } from '../support/pbxRandom.ts';
+import { Crms } from './crms.ts';
 import { DaemonProcess, didsOf } from './daemon.ts';
 import type { Lab } from './lab.ts';
 import { until } from './wait.ts';
@@ -31,8 +32,6 @@ export interface SceneOptions {
   pace?: Pace;
   /** Default: a new database on the shared server. */
   databaseUrl?: string;
-  /** What the daemon takes for the CRM's address, given the real one. */
-  crmAddress?: (url: string) => Promise<string>;
   /** The port the daemon takes for a PBX, given the real one. */
   amiPort?: (port: number) => Promise<number>;
   /** Index of the host whose PBX is not there yet. */
@@ -41,7 +40,7 @@ export interface SceneOptions {
 
 /** Everything of one test. */
 export class Scene {
-  readonly crm: Emulator;
+  readonly crm: Crms;
   readonly hosts: readonly SceneHost[];
   readonly daemon: DaemonProcess;
   readonly databaseUrl: string;
@@ -49,7 +48,7 @@ export class Scene {
   #store: Store | undefined;
 
   private constructor(parts: {
-    crm: Emulator;
+    crm: Crms;
     hosts: SceneHost[];
     daemon: DaemonProcess;
     databaseUrl: string;
@@ -66,12 +65,7 @@ export class Scene {
   static async set(lab: Lab, options: SceneOptions): Promise<Scene> {
     const { name, seed, tenants = 1, hostsPerTenant = 1, callsPerSecond = 3, pace } = options;
     const ids = Array.from({ length: tenants }, (_, index) => `tenant${index + 1}`);
-    const users = extensions.map((_, index) => ({ id: 1 + index }));
-    const codes = Object.fromEntries(users.map(({ id }, index) => [String(id), extensions[index] ?? '']));
-    const crm = await startEmulator({
-      ...{ port: 0, historyCap: 1_000_000, requestLogCap: 1_000_000, requestLogBytes: 512 * 1024 * 1024 },
-      seed: { accounts: ids.map((id) => ({ name: id, key: `${id}-key`, users, codes, customers: [] })) },
-    });
+    const crm = await Crms.start(ids);
     const hosts: SceneHost[] = [];
     for (const [index, tenant] of ids.entries()) {
       for (let number = 0; number < hostsPerTenant; number++) {
@@ -88,14 +82,13 @@ export class Scene {
       }
     }
     const databaseUrl = options.databaseUrl ?? (await lab.database());
-    const crmUrl = (await options.crmAddress?.(crm.url)) ?? crm.url;
     const ports = await Promise.all(hosts.map(({ pbx }) => options.amiPort?.(pbx.port) ?? pbx.port));
     const daemon = await DaemonProcess.prepare({
       main: lab.main,
       dir: await lab.directory(name),
       databaseUrl,
       tenants: ids.map((id) => ({
-        ...{ id, crmUrl, crmKey: `${id}-key` },
+        ...{ id, crmUrl: crm.url(id), crmKey: `${id}-key` },
         hosts: hosts.flatMap((host, at) =>
           host.tenant === id
             ? [{ id: host.id, port: ports[at] ?? 0, user: host.pbx.user, secret: host.pbx.secret }]
@@ -141,7 +134,7 @@ export class Scene {
 
   /** Records the CRM holds, of all tenants. */
   get held(): number {
-    return this.crm.accountNames().reduce((sum, name) => sum + this.crm.account(name).calls.size, 0);
+    return this.crm.tenants.reduce((sum, name) => sum + this.crm.account(name).calls.size, 0);
   }
 
   /** Ends everything, kindly first. */
