@@ -28,6 +28,8 @@ export interface TruthCall {
   initiatedBy: string | null;
   rang: { ext: string; at: string; outcome: string }[];
   transfers?: { type: string; from: string; to: string | null; at: string; result: string }[];
+  /** Who was responsible for the customer when, in order. */
+  talked?: { party: string }[];
   recording: string | null;
   firstUniqueid: string;
   linkedid: string;
