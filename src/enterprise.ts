@@ -7,6 +7,7 @@ import type { EnterpriseSettings, HostSettings } from './config/settings.ts';
 import { Intake } from './intake.ts';
 import type { Logger } from './log.ts';
 import { PatternWatch } from './patternWatch.ts';
+import type { PlanSettings } from './delivery/plan.ts';
 import { planSettings } from './planSettings.ts';
 import { Recordings } from './recordings.ts';
 import { hostRules } from './rules.ts';
@@ -111,12 +112,19 @@ export class Enterprise {
     const log = this.#log.child({ host: host.id });
     const watch = new PatternWatch(host, log);
     const rules = hostRules(this.#settings, host, (stem, side) => watch.saw(stem, side));
+    // Asked at each fact: built anew only when the account's zone became known.
+    let planned: { zone: string | undefined; settings: PlanSettings } | undefined;
     const intake = new Intake({
       enterprise: this.id,
       host: host.id,
       account: this.#account.key,
       rules,
-      settings: () => planSettings(this.#settings, host, rules, this.#zone),
+      settings: () => {
+        if (planned?.zone !== this.#zone || planned === undefined) {
+          planned = { zone: this.#zone, settings: planSettings(this.#settings, host, rules, this.#zone) };
+        }
+        return planned.settings;
+      },
       db: this.#db,
       log,
       onCommitted: () => this.#account.worker.wake(),
