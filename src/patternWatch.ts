@@ -1,5 +1,5 @@
 import type { Side } from './calls/rules.ts';
-import { globMatches } from './config/match.ts';
+import { extensionRegExp, globMatches } from './config/match.ts';
 import type { HostSettings } from './config/settings.ts';
 import type { Logger } from './log.ts';
 
@@ -74,7 +74,7 @@ export class PatternWatch {
   /** Both sides of a call: the name of a line's channel is an extension. */
   #looksLikePhone(stem: string): boolean {
     const name = stem.slice(stem.indexOf('/') + 1);
-    return this.#host.extensions.some((source) => new RegExp(`^(?:${source})$`, 'u').test(name));
+    return this.#host.extensions.some((source) => extensionRegExp(source).test(name));
   }
 }
 

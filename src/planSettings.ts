@@ -1,3 +1,4 @@
+import { basename, join } from 'node:path';
 import type { Call } from './calls/call.ts';
 import { recordingOf } from './calls/record.ts';
 import type { HostRules } from './calls/rules.ts';
@@ -30,27 +31,32 @@ export function planSettings(
       if (recordings === undefined || (file === undefined && recordings.url.includes('{file}'))) return undefined;
       return recordUrl(recordings.url, call, file ?? '', host.id, enterprise.timezone ?? zone ?? 'UTC');
     },
-    recordingWait: recordings?.directory === undefined ? 0 : recordings.waitSeconds,
+    recordingPath(call, file) {
+      if (recordings?.directory === undefined) return undefined;
+      const values = placeholders(call, file, host.id, enterprise.timezone ?? zone ?? 'UTC');
+      // What comes from the PBX stays a name: it never leads out of its directory.
+      const directory = fill(recordings.directory, values, (value) => value.replaceAll(/[/\\\0]|^\.+/g, '_'));
+      return join(directory, basename(file));
+    },
+    recordingWait: recordings?.waitSeconds ?? 0,
   };
 }
 
 /** Fills the placeholders of `recordings.url`; values are escaped for a URL path. Dates are the call's start in `zone`. */
 export function recordUrl(template: string, call: Call, file: string, hostId: string, zone: string): string {
+  return fill(template, placeholders(call, file, hostId, zone), encodeURIComponent);
+}
+
+function placeholders(call: Call, file: string, hostId: string, zone: string): Record<string, string> {
   const date = toAccountTime(call.startedAt, zone).slice(0, 10);
   const [year = '', month = '', day = ''] = date.split('-');
   const uniqueid = recordingOf(call)?.uniqueid ?? call.firstUniqueid;
-  const values: Record<string, string> = {
-    uniqueid,
-    linkedid: call.linkedid,
-    host: hostId,
-    file,
-    date,
-    year,
-    month,
-    day,
-  };
+  return { uniqueid, linkedid: call.linkedid, host: hostId, file, date, year, month, day };
+}
+
+function fill(template: string, values: Readonly<Record<string, string>>, escape: (value: string) => string): string {
   return template.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const value = values[name];
-    return value === undefined ? whole : encodeURIComponent(value);
+    return value === undefined ? whole : escape(value);
   });
 }

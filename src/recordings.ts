@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import type { EnterpriseSettings } from './config/settings.ts';
 import type { Logger } from './log.ts';
 import { toAccountTime } from './retailcrm/time.ts';
@@ -88,7 +87,7 @@ export class Recordings {
     const dated = waits.undated === null || zone === undefined ? {} : { date: toAccountTime(waits.undated, zone) };
     let link = {};
     if (waits.recording !== null) {
-      const stable = await this.#isStable(row.externalId, waits.recording.file);
+      const stable = await this.#isStable(row.externalId, waits.recording.path);
       const over = row.dueAt.getTime() <= Date.now();
       if (!stable && !over) return false;
       if (stable) link = { recordUrl: waits.recording.url };
@@ -98,11 +97,8 @@ export class Recordings {
     return freeze(db, { account: row.account, externalId: row.externalId, payload, dueAt: new Date() });
   }
 
-  async #isStable(id: string, file: string): Promise<boolean> {
-    const directory = this.#options.enterprise.recordings?.directory;
-    // The name comes from the PBX: nothing but a name is followed.
-    if (directory === undefined || file !== basename(file) || file.startsWith('.')) return directory === undefined;
-    const size = await stat(join(directory, file)).then(
+  async #isStable(id: string, path: string): Promise<boolean> {
+    const size = await stat(path).then(
       (found) => (found.isFile() ? found.size : 0),
       () => 0,
     );
@@ -125,7 +121,7 @@ function readPayload(text: string): WaitingPayload | undefined {
   const named =
     typeof recording === 'object' &&
     recording !== null &&
-    typeof recording.file === 'string' &&
+    typeof recording.path === 'string' &&
     typeof recording.url === 'string';
   return { record, recording: named ? recording : null, undated: typeof undated === 'number' ? undated : null };
 }

@@ -45,7 +45,7 @@ export function callRow(call: Call, origin: Origin, policies: Policies): CallRow
 /** An upload that waits for its recording or for the account's time zone keeps what completes it beside the record. */
 export interface WaitingPayload {
   record: Record<string, unknown>;
-  recording: { file: string; url: string } | null;
+  recording: { path: string; url: string } | null;
   /** Milliseconds; the instant of the missing `date`. */
   undated: number | null;
 }
@@ -76,7 +76,7 @@ export function outboxRow(request: PlannedRequest, origin: Origin, skewMs: numbe
   if (recording === undefined && undated === undefined) return row;
   const waiting: WaitingPayload = {
     record: request.payload,
-    recording: recording === undefined ? null : { file: recording.file, url: recording.url },
+    recording: recording === undefined ? null : { path: recording.path, url: recording.url },
     undated: undated ?? null,
   };
   const until = recording === undefined ? request.dueAt + UNDATED_MS : recording.until;

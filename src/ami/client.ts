@@ -204,7 +204,8 @@ export class AmiClient {
       this.#refusalTold = true;
       this.#log.error('ami: login refused', fields);
       this.#guard('onAuthRefused', () => this.#listener.onAuthRefused?.(reason));
-    } else this.#log.warn('ami: connection lost', fields);
+    } else if (this.#failures === 1) this.#log.warn('ami: connection lost', fields);
+    else this.#log.debug('ami: still not connected', fields); // one line per outage, not one per attempt
     this.#cancelRetry = this.#clock.after(pause, () => this.#connect());
   }
 

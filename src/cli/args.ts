@@ -93,6 +93,11 @@ export async function runCommandLine(commands: readonly Command[], argv: readonl
       return first === undefined ? EXIT.usage : EXIT.ok;
     }
     const words = first === 'help' ? argv.slice(1) : first === '--version' || first === '-V' ? ['version'] : argv;
+    const family = familyOf(commands, words);
+    if (family.length > 0 && (first === 'help' || words[1] === '--help' || words[1] === '-h')) {
+      io.out.write(overview(family, io.out));
+      return EXIT.ok;
+    }
     const command = find(commands, words);
     const rest = words.slice(command.name.split(' ').length);
     if (first === 'help' || asksHelp(command, rest)) {
@@ -117,14 +122,20 @@ function asksHelp(command: Command, argv: readonly string[]): boolean {
   return before.some((word, i) => (word === '--help' || word === '-h') && !takesValue(before[i - 1]));
 }
 
+/** Commands of two words that begin with this one, unless it is a command by itself. */
+function familyOf(commands: readonly Command[], argv: readonly string[]): Command[] {
+  if (commands.some(({ name }) => name === argv[0])) return [];
+  return commands.filter(({ name }) => name.startsWith(`${argv[0] ?? ''} `));
+}
+
 /** The command whose one or two words come first. */
 function find(commands: readonly Command[], argv: readonly string[]): Command {
   const two = commands.find(({ name }) => name === argv.slice(0, 2).join(' '));
   const found = two ?? commands.find(({ name }) => name === argv[0]);
   if (found) return found;
-  const family = commands.filter(({ name }) => name.startsWith(`${argv[0] ?? ''} `)).map(({ name }) => name);
+  const family = familyOf(commands, argv).map(({ name }) => name);
   const given = argv.slice(0, family.length > 0 ? 2 : 1).join(' ');
-  if (family.length > 0) throw new UsageError(`"${given}" is not whole; there is: ${family.join(', ')}`);
+  if (family.length > 0) throw new UsageError(`"${given}" is not a command; there are ${family.join(', ')}`);
   const names = commands.flatMap(({ name }) => [name, name.split(' ')[0] ?? name]);
   const meant = didYouMean(argv[0] ?? '', names);
   throw new UsageError(`there is no command "${given}"${meant ? `; did you mean "${meant}"?` : ''} (--help lists all)`);

@@ -49,7 +49,7 @@ export const demoCommand = defineCommand({
   options: {
     once: { type: 'boolean', help: 'play everything at speed, print a table, exit' },
     port: { type: 'string', value: 'PORT', help: 'port of the sandbox page, 0 = any free one', default: '8020' },
-    speed: { type: 'string', value: 'N', help: 'times as fast as life; with --once the default is 20', default: '' },
+    speed: { type: 'string', value: 'N', help: 'times as fast as life; default 1, with --once 20' },
     verbose: { type: 'boolean', short: 'v', help: 'all log lines of the daemon, not only what happens to calls' },
     ...jsonOption,
   },
@@ -59,7 +59,7 @@ export const demoCommand = defineCommand({
     { line: 'demo --once', says: 'a proof in half a minute' },
   ],
   run: async ({ out, options }) => {
-    const speed = options.speed === '' ? (options.once ? 20 : 1) : Number(options.speed);
+    const speed = Number(options.speed ?? (options.once ? 20 : 1));
     if (!(speed > 0)) throw new UsageError('demo: --speed must be a number above 0');
     const stopping = signalled('SIGINT', 'SIGTERM');
     const dir = mkdtempSync(join(tmpdir(), 'asterisk-retailcrm-demo-'));

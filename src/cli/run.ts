@@ -44,9 +44,3 @@ export const runCommand = defineCommand({
     return EXIT.ok;
   },
 });
-
-/** A database that is away at the start is no fault of ours: systemd tries again. Everything else stays what it is. */
-function unavailable(error: unknown): unknown {
-  if (!isDatabaseTrouble(error) && !(error instanceof EmbeddedError)) return error;
-  return new UnavailableError(`the database cannot be used: ${error instanceof Error ? error.message : String(error)}`);
-}

@@ -64,7 +64,9 @@ const recordingsSchema = z
       .describe(`Link of a recording. Placeholders: ${RECORDING_PLACEHOLDERS.map((word) => `{${word}}`).join(' ')}.`),
     directory: text
       .optional()
-      .describe('Directory where the files appear; a link is sent once its file is there and no longer grows.'),
+      .describe(
+        'Directory where the files appear, with the placeholders of url if there is one per day; a link is sent once its file is there and no longer grows.',
+      ),
     wait_seconds: z
       .int()
       .min(0)

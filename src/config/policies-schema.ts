@@ -51,7 +51,9 @@ export const policiesSchema = z
       .min(0)
       .max(60)
       .default(0)
-      .describe('Calls shorter than this, from start to end in seconds, 0 to 60, are dropped. Default 0: none.'),
+      .describe(
+        'Incoming calls nobody answered that were shorter than this many seconds, 0 to 60, are dropped. Default 0: none.',
+      ),
     popups: z
       .strictObject({
         in: z.boolean().default(true).describe('When her phone rings. Default true.'),

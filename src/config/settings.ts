@@ -140,7 +140,7 @@ export interface PolicySettings {
   readonly clickNotAnswered: LogOrDrop;
   /** Numbers never told to the CRM: E.164, `*` = any digits. */
   readonly blacklist: readonly string[];
-  /** Calls shorter than this many seconds from start to end are dropped (`too_short`); 0 = none. */
+  /** Incoming calls nobody answered, shorter than this many seconds, are dropped (`too_short`); 0 = none. */
   readonly minimumSeconds: number;
   /** Which call events (popups) are sent. */
   readonly popups: { readonly in: boolean; readonly out: boolean; readonly hangup: boolean };
@@ -150,7 +150,7 @@ export interface PolicySettings {
 export interface RecordingSettings {
   /** Link with placeholders, see `RECORDING_PLACEHOLDERS` in `schema-parts.ts`. */
   readonly url: string;
-  /** Absolute path where the files appear; with it a link is sent only once the file is there and stable. */
+  /** Absolute path where the files appear, with the placeholders of `url` (`/monitor/{year}/{month}/{day}`); with it a link is sent only once the file is there and stable. */
   readonly directory: string | undefined;
   /** How long an upload waits for the recording, seconds. */
   readonly waitSeconds: number;

@@ -21,7 +21,9 @@ export interface PlanSettings {
   siteOf(externalPhone: string | undefined): string | undefined;
   /** Link to the recording of an answered call; `file` is the name given to MixMonitor, if it was told. undefined = not linked. */
   recordUrl(call: Call, file: string | undefined): string | undefined;
-  /** Seconds an upload waits for the recording's file; 0 = the link is sent without looking. */
+  /** Where the file of this name appears; undefined = the link is sent without looking. */
+  recordingPath(call: Call, file: string): string | undefined;
+  /** Seconds an upload waits for the recording's file. */
   recordingWait: number;
 }
 
@@ -40,7 +42,7 @@ export interface PlannedRequest {
   /** Popups are worthless later than this (promise P5). */
   expiresAt: Instant | undefined;
   /** The upload waits for this file until then; it is sent with `recordUrl` when the file is there. */
-  recording: { file: string; url: string; until: Instant } | undefined;
+  recording: { path: string; url: string; until: Instant } | undefined;
   /** The upload waits for the account's zone: `date` is missing in the payload, this is its instant. */
   undated: Instant | undefined;
 }
@@ -161,7 +163,9 @@ function upload(at: Instant, call: Call, settings: PlanSettings): PlannedRequest
   const site = settings.siteOf(ours);
   const file = recordingOf(call)?.file;
   const url = call.answeredAt === undefined ? undefined : settings.recordUrl(call, file);
-  const waits = file !== undefined && url !== undefined && settings.recordingWait > 0;
+  const path = file === undefined || url === undefined ? undefined : settings.recordingPath(call, file);
+  const recording =
+    path === undefined || url === undefined ? undefined : { path, url, until: at + settings.recordingWait * 1000 };
   return [
     {
       kind: 'upload',
@@ -177,14 +181,14 @@ function upload(at: Instant, call: Call, settings: PlanSettings): PlannedRequest
         duration: Math.round(talkSeconds(call)),
         durationWaiting: Math.round(waitSeconds(call)),
         externalId: call.externalId,
-        ...(url === undefined || waits ? {} : { recordUrl: url }),
+        ...(url === undefined || recording !== undefined ? {} : { recordUrl: url }),
         ...(ours === undefined ? {} : { externalPhone: ours }),
         ...(site === undefined ? {} : { site }),
       },
       codes: [],
       dueAt: at,
       expiresAt: undefined,
-      recording: waits ? { file, url, until: at + settings.recordingWait * 1000 } : undefined,
+      recording,
       undated: settings.zone === undefined ? call.startedAt : undefined,
     },
   ];

@@ -113,16 +113,6 @@ function isUnusable(error: unknown): error is Error {
   return code === undefined && messageOf(error) === 'Query read timeout';
 }
 
-/**
- * Whether an error means that the server is away, refuses us or is no server (at the start: try again later), rather
- * than a fault of ours: connection errors, authentication (28…), no such database (3D…), shutting down (57P…).
- */
-export function isDatabaseTrouble(error: unknown): boolean {
-  const code = codeOf(error);
-  if (code === undefined) return /timeout|terminated unexpectedly/i.test(messageOf(error) ?? '');
-  return /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EHOST|ENET|EPIPE|08|28|3D|53|57P)/.test(code);
-}
-
 /** SQLSTATE or system error code, if the error carries one. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;

@@ -146,7 +146,12 @@ describe('the lines of replay', () => {
   });
 
   test('without a disk to look at, the recording is taken to be there', () => {
-    const lines = [...replay(eventsOf(capture('ast22/in_direct_answer')), rules, { ...settings, recordingWait: 60 })];
+    const lines = [
+      ...replay(eventsOf(capture('ast22/in_direct_answer')), rules, {
+        ...settings,
+        recordingPath: () => '/monitor/c.wav',
+      }),
+    ];
     const uploads = lines.flatMap((line) =>
       line.type === 'request' && line.form['calls'] !== undefined ? [line.form['calls']] : [],
     );

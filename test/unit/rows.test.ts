@@ -58,12 +58,12 @@ describe('the row of a request', () => {
   });
 
   test('one that waits for its recording keeps what completes it, and until when', () => {
-    const recording = { file: 'c.wav', url: 'https://rec.example/c.wav', until: 69_000 };
+    const recording = { path: '/monitor/c.wav', url: 'https://rec.example/c.wav', until: 69_000 };
     const row = outboxRow({ ...upload, recording }, origin, 1000);
     expect(row).toMatchObject({ state: 'waiting', dueAt: new Date(68_000) });
     expect(JSON.parse(row.payload)).toEqual({
       record: { externalId: 'pbx1-customer' },
-      recording: { file: 'c.wav', url: 'https://rec.example/c.wav' },
+      recording: { path: '/monitor/c.wav', url: 'https://rec.example/c.wav' },
       undated: null,
     });
   });

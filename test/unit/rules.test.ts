@@ -139,12 +139,25 @@ describe('what the planner knows of the enterprise', () => {
   });
 
   test('only a directory to look at makes uploads wait', () => {
-    expect(example().settings.recordingWait).toBe(0);
+    const call = endedCall({ startedAt: EPOCH });
+    expect(example().settings.recordingPath(call, 'c.wav')).toBeUndefined();
     const watched = example((enterprise) => ({
       ...enterprise,
       recordings: { url: 'https://rec.example/{file}', directory: '/var/spool/asterisk/monitor', waitSeconds: 90 },
     }));
     expect(watched.settings.recordingWait).toBe(90);
+    expect(watched.settings.recordingPath(call, 'c.wav')).toBe('/var/spool/asterisk/monitor/c.wav');
+  });
+
+  test.each([
+    { file: 'c.wav', path: '/monitor/2026/11/22/c.wav' },
+    { file: '../../etc/passwd', path: '/monitor/2026/11/22/passwd' },
+  ])('the directory may be one per day, and $file stays in it', ({ file, path }) => {
+    const { settings } = example((enterprise) => ({
+      ...enterprise,
+      recordings: { url: 'https://rec.example/{file}', directory: '/monitor/{year}/{month}/{day}', waitSeconds: 90 },
+    }));
+    expect(settings.recordingPath(endedCall({ startedAt: EPOCH }), file)).toBe(path);
   });
 
   test('no link where a file is needed and none was named', () => {

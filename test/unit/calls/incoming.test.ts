@@ -52,6 +52,14 @@ describe('calls.md 3: incoming', () => {
     ]);
   });
 
+  test.each([
+    { policy: 'on_answer' as const, popups: ['1.15 in 150+151', '5 hangup 151 answered', '9 hangup 150 answered'] },
+    { policy: 'at_end' as const, popups: ['1.15 in 150+151', '9 hangup 150+151 answered'] },
+  ])('the popup of a loser closes $policy', ({ policy, popups }) => {
+    const stream = answers(ringsAt('150', '151').at(5000), '150', ['151']);
+    expect(outcome(leaves(stream.at(9000), '150'), { closeLosers: policy }).popups).toEqual(popups);
+  });
+
   test('3: ring-all, the caller leaves: one upload, no missed call per member', () => {
     const stream = ringsAt('150', '151').at(8000);
     stream.dialEnd('p150', 'CANCEL').hangup('p150', 0).dialEnd('p151', 'CANCEL').hangup('p151', 0).hangup('c', 0);

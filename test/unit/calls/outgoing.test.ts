@@ -97,6 +97,14 @@ describe('outgoing calls', () => {
     expect(outcome(stream).calls).toMatchObject([{ direction: 'out', customerPhone: '103', result: 'answered' }]);
   });
 
+  test.each([
+    { why: 'employee_mobile', over: { employeeByMobile: () => '153' } },
+    { why: 'blacklisted', over: { exclusion: () => 'blacklisted' as const } },
+  ])('a call to a number that is $why: no popup, no upload, one row in the ledger', ({ why, over }) => {
+    const stream = dials().at(5000).answer('o').up('e').bridge('b', 'o', 'e').at(15_000).hangup('o').hangup('e');
+    expect(outcome(stream, {}, over)).toMatchObject({ popups: [], uploads: [], drops: [`e ${why}`] });
+  });
+
   test('a number that is none becomes a row of the ledger', () => {
     const stream = dials(script(), '*#').at(3000).dialEnd('o', 'CHANUNAVAIL').hangup('o', 28).hangup('e');
     expect(outcome(stream)).toMatchObject({ uploads: [], drops: ['e number_unparsable'] });

@@ -6,7 +6,7 @@ import type { Call, Fact } from '../../../src/calls/call.ts';
 import type { HostEvent } from '../../../src/calls/events.ts';
 import { HostCalls } from '../../../src/calls/hostCalls.ts';
 import { recordOf } from '../../../src/calls/record.ts';
-import { byTime, callKinds, generate, oneCall, random } from '../../support/callsGenerator.ts';
+import { byTime, callKinds, generate, oneCall, random, snapshot } from '../../support/callsGenerator.ts';
 import { EPOCH, rulesWith } from '../../support/callsScript.ts';
 
 const rules = rulesWith();
@@ -196,6 +196,30 @@ describe('no order of events may break', () => {
     fc.assert(
       fc.property(streams, fc.double({ min: 0, max: 1, noNaN: true }), (events, where) => {
         expect(troubles(toTheEnd(events.slice(Math.floor(where * events.length))))).toEqual([]);
+      }),
+      RUNS,
+    );
+  });
+
+  test('a connection that is away for a while: after the snapshot we know the calls the PBX knows', () => {
+    const fraction = fc.double({ min: 0, max: 1, noNaN: true });
+    fc.assert(
+      fc.property(streams, fraction, fraction, (events, one, other) => {
+        const [lost, back] = [one, other].map((where) => Math.floor(where * events.length)).sort((a, b) => a - b);
+        const heard = events.slice(0, lost);
+        const at = events[(back ?? 0) - 1]?.at ?? EPOCH;
+        const host = new HostCalls(rules);
+        const told = facts(heard, host);
+        told.push(...host.apply({ event: 'Disconnected', at: heard.at(-1)?.at ?? EPOCH }));
+        told.push(...host.apply(snapshot(events.slice(0, back), at)));
+        const witness = new HostCalls(rules);
+        facts(events.slice(0, back), witness);
+        const incoming = (of: HostCalls): string[] =>
+          of.calls().flatMap((call) => (call.direction === 'in' ? [call.externalId] : []));
+        expect(incoming(host).sort()).toEqual(incoming(witness).sort());
+        told.push(...toTheEnd(events.slice(back), host));
+        expect(troubles(told)).toEqual([]);
+        expect(host.weight).toBe(0);
       }),
       RUNS,
     );

@@ -90,8 +90,8 @@ describe('what makes no sense is told with what would', () => {
     [['cals', 'list'], 'there is no command "cals"; did you mean "calls"? (--help lists all)'],
     [['tree'], 'there is no command "tree"; did you mean "three"? (--help lists all)'],
     [['xyzzy'], 'there is no command "xyzzy" (--help lists all)'],
-    [['calls'], '"calls" is not whole; there is: calls list, calls show'],
-    [['calls', 'lst'], '"calls lst" is not whole; there is: calls list, calls show'],
+    [['calls'], '"calls" is not a command; there are calls list, calls show'],
+    [['calls', 'lst'], '"calls lst" is not a command; there are calls list, calls show'],
     [['calls', 'list', '--jsn'], 'calls list: there is no option "--jsn"; did you mean "--json"?'],
     [['calls', 'list', '--zzzz'], 'calls list: there is no option "--zzzz"'],
     [['calls', 'list', '-z'], 'calls list: there is no option "-z"'],
@@ -106,6 +106,18 @@ describe('what makes no sense is told with what would', () => {
     [['help', 'tree'], 'there is no command "tree"; did you mean "three"? (--help lists all)'],
   ])('%j', async (argv, message) => {
     expect(await run(...argv)).toEqual({ code: 64, out: '', err: `error: ${message}\ntry --help\n` });
+  });
+
+  test('a family of commands has a help of its own', async () => {
+    for (const argv of [
+      ['calls', '--help'],
+      ['help', 'calls'],
+    ]) {
+      const { code, out } = await run(...argv);
+      expect(code).toBe(0);
+      expect(out).toMatch(/calls list[^]*calls show/);
+      expect(out).not.toMatch(/^ {2}three/m);
+    }
   });
 
   test('a missing argument is named', async () => {

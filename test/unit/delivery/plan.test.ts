@@ -13,6 +13,7 @@ const settings: PlanSettings = {
   codeOf: (ext) => `code${ext}`,
   siteOf: () => undefined,
   recordUrl: () => undefined,
+  recordingPath: () => undefined,
   recordingWait: 0,
 };
 
@@ -270,14 +271,25 @@ describe('what an upload carries', () => {
     expect(upload).toMatchObject({ payload: { recordUrl: 'https://rec.example/c.wav' }, recording: undefined });
   });
 
+  const recordingPath = (_: Call, file: string): string => `/monitor/${file}`;
+
   test('one that must be waited for is named beside, with a deadline', () => {
-    const [upload] = plan(finished(recorded), { ...settings, recordUrl, recordingWait: 60 });
-    expect(upload?.recording).toEqual({ file: 'c.wav', url: 'https://rec.example/c.wav', until: EPOCH + 69_000 });
+    const [upload] = plan(finished(recorded), { ...settings, recordUrl, recordingPath, recordingWait: 60 });
+    expect(upload?.recording).toEqual({
+      path: '/monitor/c.wav',
+      url: 'https://rec.example/c.wav',
+      until: EPOCH + 69_000,
+    });
     expect(upload?.payload).not.toHaveProperty('recordUrl');
   });
 
   test('a call nobody answered has no link, whatever was recorded', () => {
-    const [upload] = plan(missed({ recordings: recorded.recordings }), { ...settings, recordUrl, recordingWait: 60 });
+    const [upload] = plan(missed({ recordings: recorded.recordings }), {
+      ...settings,
+      recordUrl,
+      recordingPath,
+      recordingWait: 60,
+    });
     expect(upload).toMatchObject({ recording: undefined });
     expect(upload?.payload).not.toHaveProperty('recordUrl');
   });
