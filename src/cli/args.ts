@@ -94,7 +94,7 @@ export async function runCommandLine(commands: readonly Command[], argv: readonl
     }
     const words = first === 'help' ? argv.slice(1) : first === '--version' || first === '-V' ? ['version'] : argv;
     const family = familyOf(commands, words);
-    if (family.length > 0 && (first === 'help' || words[1] === '--help' || words[1] === '-h')) {
+    if (family.length > 0 && (words[1] === '--help' || words[1] === '-h' || (first === 'help' && words.length === 1))) {
       io.out.write(overview(family, io.out));
       return EXIT.ok;
     }
