@@ -1,3 +1,4 @@
+import { briskPace, quickPace } from '../support/pbxLoad.ts';
 import type { Lab } from './lab.ts';
 import { Scene, type SceneOptions } from './scene.ts';
 
@@ -34,7 +35,7 @@ export async function onScene<T>(
   options: Omit<SceneOptions, 'seed'>,
   play: (scene: Scene) => Promise<T>,
 ): Promise<T> {
-  const scene = await Scene.set(trial.lab, { seed: trial.seed, ...options });
+  const scene = await Scene.set(trial.lab, { seed: trial.seed, pace: trial.smoke ? quickPace : briskPace, ...options });
   try {
     return await play(scene);
   } finally {

@@ -19,11 +19,11 @@ interface Trouble {
 }
 
 const troubles: Trouble[] = [
-  { name: 'C1: the CRM is down for a while', smoke: true, switches: { down: true } },
+  { name: 'C1: the CRM is down for a while', switches: { down: true } },
   { name: 'C4: 500 to every second request', switches: { fail5xxEvery: 2 } },
   { name: 'C6: 200 with an HTML page', switches: { html200: true } },
   { name: 'C8: every third reply is lost after the request was applied', smoke: true, switches: { loseReplyEvery: 3 } },
-  { name: 'C9: half of a batch applied, then 500', smoke: true, switches: { halfBatchThen500: 3 } },
+  { name: 'C9: half of a batch applied, then 500', switches: { halfBatchThen500: 3 } },
   { name: 'C10: every answer takes 3 s', switches: { delayMs: 3000 } },
   { name: 'C10: answers drip', switches: { dripBytes: 3, dripEveryMs: 100 } },
   { name: 'C2 C3: other software takes 80 % of the rate', switches: { quotaTaken: 0.8 } },
@@ -152,7 +152,7 @@ export const crmCases: FaultCase[] = [
   ...troubles.map(troubleCase),
   { name: 'C13: the key is refused, then works again', run: (trial) => revoked(trial, { authOff: true }) },
   { name: 'C14: the account is gone, then back', run: (trial) => revoked(trial, { accountGone: true }) },
-  { name: 'C5: a record the CRM refuses becomes a dead letter, its neighbours arrive', smoke: true, run: poison },
+  { name: 'C5: a record the CRM refuses becomes a dead letter, its neighbours arrive', run: poison },
   ...shapes.map(
     (switches): FaultCase => ({
       name: `C18 C19: the CRM answers with ${JSON.stringify(switches)}`,

@@ -61,7 +61,7 @@ export const databaseCases: FaultCase[] = [
   {
     name: 'D1: the database server restarts under load',
     smoke: true,
-    run: (trial) => downAgain(trial, 'SIGINT', trial.smoke ? 2 : 10),
+    run: (trial) => downAgain(trial, 'SIGINT', trial.smoke ? 1 : 10),
   },
   {
     name: 'D2: the database server is stopped at once (immediate) under load',
@@ -73,7 +73,6 @@ export const databaseCases: FaultCase[] = [
   },
   {
     name: 'D2 D8: every backend of the daemon is ended each 50 ms',
-    smoke: true,
     run: (trial) =>
       onScene(trial, { name: 'terminate', callsPerSecond: 5 }, async (scene) => {
         await scene.begin();

@@ -131,7 +131,6 @@ export const garbageCases: FaultCase[] = [
   },
   {
     name: 'A25: 20,000 events/s of no interest: no disconnect, no call lost, memory bounded',
-    smoke: true,
     run: (trial) =>
       undisturbed(trial, 'flood', async (pbx, scene) => {
         const event = message([
