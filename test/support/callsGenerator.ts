@@ -1,5 +1,5 @@
 /** A random PBX: calls of all kinds, overlapping, as the legal streams Asterisk would send. Seeded: the same seed, the same stream. */
-import type { HostEvent } from '../../src/calls/events.ts';
+import type { HostEvent, SnapshotChannel } from '../../src/calls/events.ts';
 import { Script } from './callsScript.ts';
 
 /** Numbers from 0 to 1 (exclusive), the same for the same seed (mulberry32). */
@@ -288,4 +288,44 @@ export function oneCall(kind: string, dice: Random, id: string, at: number, n: n
 /** Ordered by time; events of the same moment stay in their order. */
 export function byTime(events: readonly HostEvent[]): HostEvent[] {
   return [...events].sort((a, b) => a.at - b.at);
+}
+
+/** What `Status` would show after these events. */
+export function snapshot(events: readonly HostEvent[], at: number): Extract<HostEvent, { event: 'Resync' }> {
+  const live = new Map<string, SnapshotChannel>();
+  const dialled = new Set<string>();
+  const parking = new Set<string>();
+  for (const event of events) {
+    if (event.event === 'DialBegin') dialled.add(event.dest.uniqueid);
+    if (event.event === 'BridgeEnter' && event.technology === 'holding_bridge') parking.add(event.bridgeId);
+    const chans = 'chan' in event && event.chan !== undefined ? [event.chan] : [];
+    if ('dest' in event) chans.push(event.dest);
+    for (const chan of chans) {
+      const known = live.get(chan.uniqueid);
+      if (known === undefined && event.event !== 'Newchannel') continue;
+      const born = known?.cdrStart ?? event.at;
+      let bridgeId = known?.bridgeId;
+      let cdrAnswer = known?.cdrAnswer;
+      if (event.event === 'BridgeEnter') [bridgeId, cdrAnswer] = [event.bridgeId, cdrAnswer ?? event.at];
+      if (event.event === 'BridgeLeave') bridgeId = undefined;
+      const application =
+        bridgeId !== undefined && parking.has(bridgeId) ? 'Park' : dialled.has(chan.uniqueid) ? 'AppDial' : 'Dial';
+      const seconds = Math.floor((at - born) / 1000);
+      live.set(chan.uniqueid, {
+        ...chan,
+        bridgeId,
+        application,
+        dnid: known?.dnid ?? chan.exten,
+        seconds,
+        cdrStart: born,
+        cdrAnswer,
+      });
+    }
+    if (event.event === 'BridgeEnter' && event.swapUniqueid !== undefined) {
+      const swapped = live.get(event.swapUniqueid);
+      if (swapped !== undefined) live.set(event.swapUniqueid, { ...swapped, bridgeId: undefined });
+    }
+    if (event.event === 'Hangup') live.delete(event.chan.uniqueid);
+  }
+  return { event: 'Resync', at, channels: [...live.values()], fresh: false };
 }

@@ -8,6 +8,8 @@ import type { PlanSettings } from '../../src/delivery/plan.ts';
 import { type ReplayLine, replay } from '../../src/replay.ts';
 import { example } from './callsCaptures.ts';
 
+const shipped = example();
+
 /** 2026-11-22T09:00:00Z: scripts begin here; their own times are milliseconds after it. */
 export const EPOCH = Date.UTC(2026, 10, 22, 9, 0, 0);
 
@@ -299,7 +301,7 @@ export function script(): Script {
 
 /** The shipped example's rules with these policies on top. */
 export function rulesWith(policies: Partial<Policies> = {}, over: Partial<HostRules> = {}): HostRules {
-  const { rules } = example();
+  const { rules } = shipped;
   return { ...rules, policies: { ...rules.policies, ...policies }, ...over };
 }
 
@@ -322,7 +324,7 @@ export function outcome(
   settings: Partial<PlanSettings> = {},
 ): Outcome {
   const rules = rulesWith(policies, over);
-  const plain = { ...example().settings, policies: rules.policies, ...settings };
+  const plain = { ...shipped.settings, policies: rules.policies, ...settings };
   const lines: ReplayLine[] = [...replay(events instanceof Script ? events.events : events, rules, plain)];
   return {
     calls: lines.filter((line) => line.type === 'call'),

@@ -123,7 +123,7 @@ describe('no order of events may break', () => {
         const twice = events.flatMap((event) => [event, event]);
         expect(toTheEnd(twice).map(withoutStory)).toEqual(toTheEnd(events).map(withoutStory));
       }),
-      RUNS,
+      { ...RUNS, numRuns: 40 },
     );
   });
 
