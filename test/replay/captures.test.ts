@@ -136,7 +136,8 @@ function truthOf(one: Capture, call: CallRecord): TruthCall | undefined {
 
 /** What the CRM must be told of a call; its owner is the employee who was responsible last, by the truth. */
 function expectedUpload(call: CallRecord, truth: TruthCall | undefined): Record<string, unknown> {
-  const talkers = (truth?.talked ?? []).map(({ party }) => party).filter((party) => !party.startsWith('+'));
+  const talked = truth?.talked?.map(({ party }) => party) ?? truth?.handledBy ?? [];
+  const talkers = talked.filter((party) => !party.startsWith('+'));
   const owner = talkers.at(-1) ?? (call.direction === 'out' ? call.initiatedBy : call.rang.at(-1)?.ext);
   return {
     externalId: call.externalId,
