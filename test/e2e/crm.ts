@@ -1,9 +1,23 @@
 /** What the emulated CRM holds after a scenario, against what really happened. */
+import { toAccountTime } from '../../src/retailcrm/time.ts';
 import type { Account, Call } from '../../src/sandbox/account.ts';
+import type { Emulator } from '../../src/sandbox/emulator.ts';
+import type { CallIdentity } from './lab/identity.ts';
+import { popupProblems } from './popups.ts';
 import type { ExpectedCall } from './scenarios/expect.ts';
 
 /** Seconds a duration may be off. */
 const durationTolerance = 1;
+/** The CRM's dates have whole seconds; milliseconds by which one may differ from the phone's clock. */
+const dateTolerance = 1700;
+/** Phones called within this time were called together: each of them may be the last one. Milliseconds. */
+const together = 100;
+
+/** One call that happened, with what Asterisk calls it. */
+export interface KnownCall {
+  expected: ExpectedCall;
+  identity: CallIdentity;
+}
 
 /** Calls the CRM must hold for a scenario. */
 export function logged(expected: ExpectedCall[]): ExpectedCall[] {
@@ -11,34 +25,43 @@ export function logged(expected: ExpectedCall[]): ExpectedCall[] {
 }
 
 /** A sentence for each thing the CRM has wrong; empty if it was told right. */
-export function crmDisagreements(account: Account, expected: ExpectedCall[]): string[] {
+export function crmDisagreements(crm: Emulator, calls: KnownCall[]): string[] {
+  const account = crm.account();
   const problems: string[] = [];
-  const held = [...account.calls.values()];
-  const unused = new Set(held);
-  for (const call of logged(expected)) {
-    const who = call.customerPhone ?? 'the caller without number';
-    const candidates = held.filter((one) => unused.has(one) && isRecordOf(one, call));
-    // Two calls of one customer differ by what she dialled.
-    const record = candidates.find((one) => sameNumber(one.externalPhone, call.externalPhone)) ?? candidates[0];
+  const held = new Map(account.calls);
+  for (const { expected, identity } of calls) {
+    if (!expected.logToCrm) continue;
+    const who = expected.customerPhone ?? 'the caller without number';
+    const id = externalId(identity);
+    const record = held.get(id);
     if (record === undefined) {
-      problems.push(`the CRM holds no ${call.direction} call of ${who}`);
+      problems.push(`the CRM holds no ${expected.direction} call of ${who} (${id})`);
       continue;
     }
-    unused.delete(record);
-    problems.push(...wrongFields(record, call).map((wrong) => `${who}: ${wrong}`));
+    held.delete(id);
+    problems.push(...wrongFields(record, expected, account).map((wrong) => `${who}: ${wrong}`));
   }
-  for (const extra of unused)
-    problems.push(`the CRM holds a call nobody made: ${extra.type} ${extra.phone} ${extra.result}`);
-  return [...problems, ...popupProblems(account, expected)];
+  for (const extra of held.values())
+    problems.push(
+      `the CRM holds a call nobody made: ${extra.type} ${extra.phone} ${extra.result} (${extra.externalId})`,
+    );
+  const known = new Map(calls.map(({ expected, identity }) => [externalId(identity), expected]));
+  return [...problems, ...popupProblems(account, known), ...mannerProblems(crm)];
 }
 
-function isRecordOf(record: Call, call: ExpectedCall): boolean {
-  if (record.type !== call.direction) return false;
-  return call.customerPhone === null || sameNumber(record.phone, call.customerPhone);
+/** The call's name in the CRM (`calls.md` 1). */
+function externalId(identity: CallIdentity): string {
+  return `pbx1-${identity.firstUniqueid}`;
 }
 
-function wrongFields(record: Call, call: ExpectedCall): string[] {
+function wrongFields(record: Call, call: ExpectedCall, account: Account): string[] {
   const wrong: string[] = [];
+  if (record.type !== call.direction) wrong.push(`is a call ${record.type}, it was ${call.direction}`);
+  if (call.customerPhone === null ? record.phone !== 'anonymous' : !sameNumber(record.phone, call.customerPhone))
+    wrong.push(`phone ${record.phone}, it was ${call.customerPhone}`);
+  const ours = Date.parse(`${toAccountTime(call.startedAt, account.timezone).replace(' ', 'T')}Z`);
+  if (Math.abs(Date.parse(`${record.date.replace(' ', 'T')}Z`) - ours) > dateTolerance)
+    wrong.push(`date ${record.date}, it was ${toAccountTime(call.startedAt, account.timezone)}`);
   if (![call.result, ...call.resultAlternatives].includes(record.result)) {
     wrong.push(`result ${record.result}, it was ${call.result}`);
   }
@@ -53,28 +76,36 @@ function wrongFields(record: Call, call: ExpectedCall): string[] {
   if (!sameNumber(record.externalPhone, call.externalPhone)) {
     wrong.push(`externalPhone ${record.externalPhone}, it was ${call.externalPhone}`);
   }
-  // Default policy: the last employee who talked owns an answered call; outside parties of a transfer are not employees.
-  const owner = call.handledBy.findLast((party) => /^1\d\d$/.test(party));
-  if (owner !== undefined && record.code !== owner) wrong.push(`code ${record.code}, the last talker was ${owner}`);
+  const owners = ownersOf(call);
+  if (!owners.includes(record.code)) wrong.push(`code ${record.code}, the owner is ${owners.join(' or ')}`);
   if (call.recorded && record.recordUrl === undefined) wrong.push('has no recordUrl');
   if (!call.recorded && record.recordUrl !== undefined) wrong.push('has a recordUrl, nothing was recorded');
   if (record.copies > 0) wrong.push(`was uploaded ${record.copies + 1} times`);
   return wrong;
 }
 
-function popupProblems(account: Account, expected: ExpectedCall[]): string[] {
-  const problems: string[] = [];
-  for (const { userId } of account.openPopups.values()) problems.push(`the popup of user ${userId} stays open`);
-  const rung = new Set<string>();
-  for (const call of expected.filter(({ direction }) => direction === 'in')) {
-    // Refused or forwarded at once: over before a popup is due. A consultation is an internal call until it is joined.
-    const brief = new Set(['busy', 'forwarded']);
-    const consulted = new Set(call.transfers.filter(({ type }) => type === 'attended').map(({ to }) => to));
-    for (const { ext, outcome } of call.rang) if (!brief.has(outcome) && !consulted.has(ext)) rung.add(ext);
-  }
-  const shown = new Set(account.events.filter(({ type }) => type === 'in').flatMap(({ codes }) => codes));
-  for (const ext of rung) if (!shown.has(ext)) problems.push(`${ext} was rung and got no popup`);
-  return problems;
+/**
+ * Default policy: the last employee who talked; of an outgoing call nobody took the one who dialled; of a missed one, or
+ * one only people outside took, the last employee rung. Several if phones began to ring together; undefined is nobody.
+ */
+function ownersOf(call: ExpectedCall): (string | undefined)[] {
+  const talker = call.handledBy.findLast((party) => /^1\d\d$/.test(party));
+  if (talker !== undefined) return [talker];
+  if (call.direction === 'out') return [call.initiatedBy ?? undefined];
+  const last = Math.max(...call.rang.map(({ at }) => at));
+  const rung = call.rang.filter(({ at }) => at >= last - together).map(({ ext }) => ext);
+  return rung.length === 0 ? [undefined] : rung;
+}
+
+/** What no well-behaved client does: over the rate, or a request the emulator shakes its head at. */
+function mannerProblems(crm: Emulator): string[] {
+  const problems = crm
+    .requests()
+    .flatMap(({ method, path, flags }) => flags.map((flag) => `${method} ${path}: ${flag}`));
+  const { telephony, general } = crm.stats().peak;
+  if (telephony > 40) problems.push(`${telephony} telephony requests within a second, 40 are allowed`);
+  if (general > 10) problems.push(`${general} general requests within a second, 10 are allowed`);
+  return [...new Set(problems)];
 }
 
 function sameNumber(a: string | null | undefined, b: string | null | undefined): boolean {

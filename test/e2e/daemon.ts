@@ -1,6 +1,6 @@
 /** The daemon under test: a process of its own, between the lab's Asterisk and the CRM emulator. */
 import { rmSync } from 'node:fs';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -8,11 +8,10 @@ import { silentLog } from '../../src/log.ts';
 import { projectRoot } from '../../src/root.ts';
 import { type Emulator, startEmulator } from '../../src/sandbox/emulator.ts';
 import { type Embedded, startEmbedded } from '../../src/store/embedded.ts';
-import { crmDisagreements, logged } from './crm.ts';
+import { crmDisagreements, type KnownCall, logged } from './crm.ts';
 import type { ManagerUser } from './lab/conf/setup.ts';
 import { adopt, output, type Running, start } from './lab/process.ts';
 import { deadline, later, pass } from './lab/wait.ts';
-import type { ExpectedCall } from './scenarios/expect.ts';
 
 /** The PBX the daemon shall watch, and the test's name for its directories. */
 export interface DaemonOptions {
@@ -38,6 +37,12 @@ export async function openStage(say: (line: string) => void): Promise<Stage> {
   const root = projectRoot();
   say('building the daemon');
   await output(process.execPath, [join(root, 'scripts/build.mjs')]);
+  // Somebody may build again while we run. Below the checkout, where it finds db/ and node_modules/.
+  const own = join(root, '.cache', 'e2e', String(process.pid));
+  await mkdir(own, { recursive: true });
+  process.once('exit', () => rmSync(own, { recursive: true, force: true }));
+  const main = join(own, 'main.mjs');
+  await copyFile(join(root, 'dist/main.js'), main);
   const dir = await mkdtemp(join(tmpdir(), 'e2e-'));
   process.once('exit', () => rmSync(dir, { recursive: true, force: true }));
   await chmod(dir, 0o755); // PostgreSQL does not run as root: its user must get through
@@ -50,7 +55,7 @@ export async function openStage(say: (line: string) => void): Promise<Stage> {
     startDaemon: async (options) => {
       const id = ++count;
       const url = await createDatabase(database, `e2e_${id}`);
-      const daemon = new DaemonUnderTest(join(dir, `${id}-${options.name}`), url, options);
+      const daemon = new DaemonUnderTest(main, join(dir, `${id}-${options.name}`), url, options);
       try {
         await daemon.start();
       } catch (error) {
@@ -63,6 +68,7 @@ export async function openStage(say: (line: string) => void): Promise<Stage> {
       await database.stop();
       release();
       await rm(dir, { recursive: true, force: true });
+      await rm(own, { recursive: true, force: true });
     },
   };
 }
@@ -82,13 +88,15 @@ async function createDatabase(server: Embedded, name: string): Promise<string> {
 
 /** A daemon process with its emulator. */
 export class DaemonUnderTest {
+  readonly #main: string;
   readonly #dir: string;
   readonly #url: string;
   readonly #ami: DaemonOptions['ami'];
   #crm: Emulator | undefined;
   #process: Running | undefined;
 
-  constructor(dir: string, databaseUrl: string, options: DaemonOptions) {
+  constructor(main: string, dir: string, databaseUrl: string, options: DaemonOptions) {
+    this.#main = main;
     this.#dir = dir;
     this.#url = databaseUrl;
     this.#ami = options.ami;
@@ -111,7 +119,8 @@ export class DaemonUnderTest {
       'database:\n  url: { env: E2E_DATABASE_URL }\nlog:\n  level: debug\n',
     );
     await writeFile(join(this.#dir, 'enterprises/e2e.yaml'), this.#enterprise());
-    await this.#run();
+    // The zone comes from the CRM: popups are on their way from then on.
+    await this.#run(['connected and synced', "the CRM account's time zone is"]);
   }
 
   /** SIGKILL; `restart` starts it again on the same database. */
@@ -123,18 +132,18 @@ export class DaemonUnderTest {
 
   /** Starts it again after a kill and waits until the host is in sync. */
   restart(): Promise<void> {
-    return this.#run();
+    return this.#run(['connected and synced']);
   }
 
   /** Waits until the CRM holds every expected call, then says what is wrong, extra or missing. */
-  async disagreements(expected: ExpectedCall[]): Promise<string[]> {
+  async disagreements(known: KnownCall[]): Promise<string[]> {
     const { calls } = this.crm.account();
-    const wanted = logged(expected).length;
+    const wanted = logged(known.map(({ expected }) => expected)).length;
     const until = Date.now() + deliverMs;
     // The emulator lives in this process and has no event for a stored call: look until it is there.
     while (calls.size < wanted && Date.now() < until) await pass(50);
     await pass(settleMs);
-    const problems = crmDisagreements(this.crm.account(), expected);
+    const problems = crmDisagreements(this.crm, known);
     if (problems.length === 0) return problems;
     return [...problems, await this.#logTail()];
   }
@@ -155,20 +164,22 @@ export class DaemonUnderTest {
     return late ? [`the daemon did not end within 16 s of SIGTERM\n${await this.#logTail()}`] : [];
   }
 
-  async #run(): Promise<void> {
+  /** Starts the process; resolves when it has said all of this. */
+  async #run(words: string[]): Promise<void> {
     const synced = later<undefined>();
+    const missing = new Set(words);
     const env = {
       ...process.env,
       E2E_DATABASE_URL: this.#url,
       E2E_CRM_KEY: 'e2e-key',
       E2E_AMI_SECRET: this.#ami.secret,
     };
-    const main = join(projectRoot(), 'dist/main.js');
-    const daemon = start(process.execPath, [main, 'run', '--config', this.#dir, '--log', 'json'], {
+    const daemon = start(process.execPath, [this.#main, 'run', '--config', this.#dir, '--log', 'json'], {
       logFile: join(this.#dir, 'log'),
       env,
       onOutput: (text) => {
-        if (text.includes('connected and synced')) synced.resolve(undefined);
+        for (const word of missing) if (text.includes(word)) missing.delete(word);
+        if (missing.size === 0) synced.resolve(undefined);
       },
     });
     this.#process = daemon;

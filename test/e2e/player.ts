@@ -2,6 +2,7 @@
 import { startAsterisk } from './lab/asterisk.ts';
 import type { ChannelDriver } from './lab/conf/setup.ts';
 import type { AsteriskVersion, Tree } from './lab/install.ts';
+import { identities } from './lab/identity.ts';
 import { type DaemonTrouble, openLab } from './lab/lab.ts';
 import { parseMessage, type Message, type Segment } from './lab/manager.ts';
 import { openProxy, type Proxy } from './lab/proxy.ts';
@@ -9,7 +10,7 @@ import { writeCapture } from './lab/record.ts';
 import { disagreements } from './lab/story.ts';
 import { deadline } from './lab/wait.ts';
 import type { DaemonUnderTest, Stage } from './daemon.ts';
-import type { ExpectedCall, Scenario } from './scenarios/expect.ts';
+import type { Scenario } from './scenarios/expect.ts';
 
 /** One scenario on one Asterisk. */
 export interface Test {
@@ -81,9 +82,19 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
     await asterisk.manager.idle();
     const segments = asterisk.segments;
     const cut = scenario.name === 'fault_crash';
-    const problems = disagreements(segments.flatMap(eventsOf), expected, cut);
-    if (daemon !== undefined) problems.push(...(await daemon.disagreements(expected)), ...(await daemon.stop()));
-    if (options.record !== undefined) await record(options.record, test, asterisk, segments, expected);
+    const events = segments.flatMap(eventsOf);
+    const problems = disagreements(events, expected, cut);
+    if (daemon !== undefined) {
+      const ids = identities(events, expected);
+      const known = expected.flatMap((call, index) => {
+        const identity = ids[index];
+        return identity === undefined ? [] : [{ expected: call, identity }];
+      });
+      problems.push(...(await daemon.disagreements(known)), ...(await daemon.stop()));
+    }
+    if (options.record !== undefined) {
+      await writeCapture(options.record, test.name, scenario.what, asterisk, segments, events, expected);
+    }
     passed = problems.length === 0;
     return problems;
   } catch (error) {
@@ -98,16 +109,6 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
     await asterisk.stop();
     if (passed && !options.keep) await asterisk.remove();
   }
-}
-
-async function record(
-  dir: string,
-  test: Test,
-  asterisk: Parameters<typeof writeCapture>[3],
-  segments: Segment[],
-  expected: ExpectedCall[],
-): Promise<void> {
-  await writeCapture(dir, test.name, test.scenario.what, asterisk, segments, expected);
 }
 
 /** The events of one connection, cut from the raw bytes as a recording holds them. */

@@ -3,7 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExpectedCall } from '../scenarios/expect.ts';
 import type { Asterisk } from './asterisk.ts';
-import type { Segment } from './manager.ts';
+import { type CallIdentity, identities } from './identity.ts';
+import type { Message, Segment } from './manager.ts';
 
 /** `NAME.ami`, `NAME.idx.jsonl` (`NAME.segN.…` for later connections) and `NAME.truth.json` into `dir`. */
 export async function writeCapture(
@@ -12,8 +13,10 @@ export async function writeCapture(
   what: string,
   asterisk: Asterisk,
   segments: Segment[],
+  events: Message[],
   calls: ExpectedCall[],
 ): Promise<void> {
+  const ids = identities(events, calls);
   await mkdir(dir, { recursive: true });
   for (const [index, segment] of segments.entries()) {
     const base = join(dir, index === 0 ? name : `${name}.seg${index + 1}`);
@@ -31,7 +34,7 @@ export async function writeCapture(
     cdrEvents,
     channelVars,
     tolerance: { times: 0.7, durations: 1 },
-    calls: calls.map(truthOf),
+    calls: calls.map((call, index) => truthOf(call, ids[index])),
   };
   await writeFile(join(dir, `${name}.truth.json`), `${JSON.stringify(truth, undefined, 1)}\n`);
 }
@@ -49,10 +52,10 @@ function indexOf(segment: Segment): string {
   return `${lines.map((line) => JSON.stringify(line)).join('\n')}\n`;
 }
 
-function truthOf(call: ExpectedCall): Record<string, unknown> {
+function truthOf(call: ExpectedCall, ids: CallIdentity | undefined): Record<string, unknown> {
   const iso = (at: number | null): string | null => (at === null ? null : new Date(at).toISOString());
   const legAt = call.customerLegAt ?? call.startedAt;
-  const { endTolerance, resultAlternatives, ...rest } = call;
+  const { endTolerance, resultAlternatives, recorded, ...rest } = call;
   const seconds = (ms: number): number => Math.round(ms) / 1000;
   return {
     ...rest,
@@ -60,9 +63,14 @@ function truthOf(call: ExpectedCall): Record<string, unknown> {
     customerLegAt: iso(call.customerLegAt),
     answeredAt: iso(call.answeredAt),
     endedAt: iso(call.endedAt),
+    // As in the other captures: of a customer who was never dialled nobody can have talked to her.
+    handledBy: call.direction === 'out' && !call.logToCrm ? null : call.handledBy,
     waitSeconds: seconds((call.answeredAt ?? call.endedAt) - legAt),
     talkSeconds: call.answeredAt === null ? 0 : seconds(call.endedAt - call.answeredAt),
     rang: call.rang.map(({ ext, at, outcome }) => ({ ext, at: iso(at), outcome })),
+    transfers: call.transfers.map((step) => ({ ...step, at: iso(step.at) })),
+    recording: recorded && ids !== undefined ? `${ids.firstUniqueid}.wav` : null,
+    ...ids,
     extra: { resultAlternatives, endTolerance },
   };
 }

@@ -43,6 +43,51 @@ export const callerScenarios: Scenario[] = [
     },
   },
   {
+    name: 'in_anonymous_kinds',
+    what: 'five ways to have no number: unknown, restricted, unavailable, private, none at all',
+    pjsipOnly: true,
+    play: async (lab) => {
+      const kinds: [from: string, raw: string][] = [
+        ['<sip:unknown@unknown.invalid>', 'unknown'],
+        ['"Restricted" <sip:Restricted@anonymous.invalid>', 'Restricted'],
+        ['<sip:unavailable@unknown.invalid>', 'unavailable'],
+        ['"Private" <sip:private@anonymous.invalid>', 'private'],
+        ['<sip:anonymous.invalid>', '<unknown>'],
+      ];
+      const calls: ExpectedCall[] = [];
+      for (const [from, raw] of kinds) calls.push(await shortCall(lab, { number: raw, from }, { from: null, raw }));
+      return calls;
+    },
+  },
+  {
+    name: 'in_hostile_names',
+    what: 'caller names that look like SQL, HTML, AMI lines, an escape sequence, and one of 200 letters',
+    play: async (lab) => {
+      const names = [
+        "'; DROP TABLE calls; --",
+        '<script>alert(1)</script>',
+        'Event: Hangup%0d%0aUniqueid: 1%0d%0a%0d%0a',
+        '\u202e\u001b[2J{{customer}} ${EXTEN} \u{1f600}',
+        'Ы'.repeat(200),
+      ];
+      const calls: ExpectedCall[] = [];
+      for (const [index, name] of names.entries()) {
+        const number = `+3752900005${index + 11}`;
+        calls.push(await shortCall(lab, { number, name }, { from: number, raw: number, name }));
+      }
+      return calls;
+    },
+  },
+  {
+    name: 'in_hostile_number',
+    what: 'a caller whose number carries a line end and an AMI line, escaped as SIP allows',
+    pjsipOnly: true,
+    play: async (lab) => {
+      const number = '+375290000443%0d%0aEvent:%20Hangup';
+      return [await shortCall(lab, { number }, { from: '+375290000443', raw: '+375290000443' })];
+    },
+  },
+  {
     name: 'in_number_formats',
     what: 'callers in five spellings of Belarusian and Russian numbers',
     play: async (lab) => {

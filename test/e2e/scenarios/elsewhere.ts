@@ -1,7 +1,7 @@
 /** Calls that are taken elsewhere: forwards, follow-me, pickup, parking, conference, a listener. */
 import type { Call } from '../lab/sip/call.ts';
 import { pass } from '../lab/wait.ts';
-import { inbound, rang, type Rang, type Scenario } from './expect.ts';
+import { gave, inbound, rang, type Rang, type Scenario } from './expect.ts';
 import { channelOf, customerCalls, dids, hangUp, outsidePicksUp, picksUp, rings, talkMs, talkTo150 } from './play.ts';
 
 const did = '+375171234503';
@@ -145,7 +145,7 @@ export const elsewhereScenarios: Scenario[] = [
             ['151', at151.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered')],
-          transfers: [{ type: 'park', from: '150', to: '151' }],
+          transfers: [gave('park', '150', '151', at150.at.transferred)],
         }),
       ];
     },
@@ -170,7 +170,7 @@ export const elsewhereScenarios: Scenario[] = [
             ['150', back.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone150, back, 'answered')],
-          transfers: [{ type: 'park', from: '150', to: '150' }],
+          transfers: [gave('park', '150', '150', at150.at.transferred)],
         }),
       ];
     },
@@ -206,14 +206,14 @@ export const elsewhereScenarios: Scenario[] = [
             [ext, taken.at.answered],
           ],
           rang: [rang(lab.phone150, legs.at150, 'answered')],
-          transfers: [{ type: 'park', from: '150', to: ext }],
+          transfers: [gave('park', '150', ext, legs.at150.at.transferred)],
         });
       return [told(numbers[0], first, '151', at151), told(numbers[1], second, '152', at152)];
     },
   },
   {
     name: 'in_conference',
-    what: '151 waits in a conference, 150 transfers the customer into it and joins',
+    what: '151 waits in a conference, 150 transfers the customer into it, 152 joins them',
     play: async (lab) => {
       const from = '+375290000492';
       const at151 = await lab.phone151.agent.call('8001');
@@ -221,11 +221,11 @@ export const elsewhereScenarios: Scenario[] = [
       const { customer, at150 } = await talkTo150(lab, from);
       const joined = lab.asterisk.manager.nextEvent('ConfbridgeJoin');
       const [inRoom] = await Promise.all([joined.then(() => Date.now()), at150.transfer('8001')]);
-      const back = await lab.phone150.agent.call('8001');
-      await back.answered();
+      const at152 = await lab.phone152.agent.call('8001');
+      await at152.answered();
       await pass(talkMs);
       await customer.hangUp();
-      await back.hangUp();
+      await at152.hangUp();
       await at151.hangUp();
       return [
         inbound(customer, {
@@ -234,10 +234,10 @@ export const elsewhereScenarios: Scenario[] = [
           talked: [
             ['150', at150.at.answered],
             ['151', inRoom],
-            ['150', back.at.answered],
+            ['152', at152.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered')],
-          transfers: [{ type: 'blind', from: '150', to: '151' }],
+          transfers: [gave('blind', '150', '151', at150.at.transferred)],
         }),
       ];
     },

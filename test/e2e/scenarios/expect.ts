@@ -27,6 +27,10 @@ export interface Transfer {
   from: string;
   /** Who was to have her: the person, not the queue, room or parking slot on the way. */
   to: string;
+  /** When she was given away: the REFER, the last key, the AMI action; milliseconds since 1970. */
+  at: number;
+  /** What became of it. */
+  result: 'answered' | 'busy' | 'cancelled' | 'no answer';
 }
 
 /** One call as it should be told; the fields of the captures' truth files. Moments are milliseconds since 1970. */
@@ -168,6 +172,17 @@ export function internal(caller: Call, from: string, to: Call, toExt: string): E
     rang: [{ ext: toExt, at: to.at.started, outcome: to.at.answered === undefined ? 'cancelled' : 'answered' }],
     recorded: false,
   };
+}
+
+/** A hand-over that worked, unless `result` says otherwise. */
+export function gave(
+  type: Transfer['type'],
+  from: string,
+  to: string,
+  at: number | undefined,
+  result: Transfer['result'] = 'answered',
+): Transfer {
+  return { type, from, to, at: happened(at), result };
 }
 
 /** One ringing of a phone, from the phone's leg. */

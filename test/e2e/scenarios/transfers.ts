@@ -1,6 +1,6 @@
 /** A call changes hands: by the phone (REFER), by keys (DTMF), by AMI. */
 import { pass } from '../lab/wait.ts';
-import { happened, inbound, outbound, rang, type Scenario } from './expect.ts';
+import { gave, happened, inbound, outbound, rang, type Scenario } from './expect.ts';
 import { channelOf, hangUp, outsidePicksUp, picksUp, rings, talkMs, talkTo150 } from './play.ts';
 
 const did = '+375171234503';
@@ -28,7 +28,7 @@ export const transferScenarios: Scenario[] = [
             ['151', at151.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [{ type: 'blind', from: '150', to: '151' }],
+          transfers: [gave('blind', '150', '151', at150.at.transferred)],
         }),
       ];
     },
@@ -54,7 +54,7 @@ export const transferScenarios: Scenario[] = [
             ['151', at151.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [{ type: 'blind', from: '150', to: '151' }],
+          transfers: [gave('blind', '150', '151', at151.at.started)],
         }),
       ];
     },
@@ -80,7 +80,7 @@ export const transferScenarios: Scenario[] = [
             ['+375290000763', courier.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered')],
-          transfers: [{ type: 'blind', from: '150', to: '+375290000763' }],
+          transfers: [gave('blind', '150', '+375290000763', at150.at.transferred)],
         }),
       ];
     },
@@ -103,7 +103,7 @@ export const transferScenarios: Scenario[] = [
           did,
           talked: [['150', at150.at.answered]],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'busy')],
-          transfers: [{ type: 'blind', from: '150', to: '151' }],
+          transfers: [gave('blind', '150', '151', at150.at.transferred, 'busy')],
         }),
       ];
     },
@@ -123,7 +123,7 @@ export const transferScenarios: Scenario[] = [
           did,
           talked: [['150', at150.at.answered]],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'cancelled')],
-          transfers: [{ type: 'blind', from: '150', to: '151' }],
+          transfers: [gave('blind', '150', '151', at150.at.transferred, 'cancelled')],
         }),
       ];
     },
@@ -154,8 +154,8 @@ export const transferScenarios: Scenario[] = [
             rang(lab.phone152, at152, 'answered'),
           ],
           transfers: [
-            { type: 'blind', from: '150', to: '151' },
-            { type: 'blind', from: '151', to: '152' },
+            gave('blind', '150', '151', at150.at.transferred),
+            gave('blind', '151', '152', at151.at.transferred),
           ],
         }),
       ];
@@ -196,7 +196,7 @@ export const transferScenarios: Scenario[] = [
               rang(lab.phone150, call, call.at.started < secondRound ? 'no answer' : 'answered elsewhere'),
             ),
           ].sort((a, b) => a.at - b.at),
-          transfers: [{ type: 'blind', from: '150', to: '152' }],
+          transfers: [gave('blind', '150', '152', at150.at.transferred)],
         }),
       ];
     },
@@ -227,7 +227,7 @@ export const transferScenarios: Scenario[] = [
             ['151', joined],
           ],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [{ type: 'attended', from: '150', to: '151' }],
+          transfers: [gave('attended', '150', '151', joined)],
         }),
       ];
     },
@@ -259,7 +259,7 @@ export const transferScenarios: Scenario[] = [
             ['151', at151.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [{ type: 'attended', from: '150', to: '151' }],
+          transfers: [gave('attended', '150', '151', at150.at.transferred)],
         }),
       ];
     },
@@ -312,7 +312,7 @@ export const transferScenarios: Scenario[] = [
             ['152', happened(at150.at.ended)],
           ],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone152, at152, 'answered')],
-          transfers: [{ type: 'attended', from: '150', to: '152' }],
+          transfers: [gave('attended', '150', '152', at150.at.ended)],
         }),
       ];
     },
@@ -335,7 +335,7 @@ export const transferScenarios: Scenario[] = [
           to: '+375290000472',
           then: ['151'],
           rang: [rang(lab.phone151, at151, 'answered')],
-          transfers: [{ type: 'blind', from: '150', to: '151' }],
+          transfers: [gave('blind', '150', '151', at150.at.transferred)],
         }),
       ];
     },
@@ -347,6 +347,7 @@ export const transferScenarios: Scenario[] = [
       const from = '+375290000473';
       const { customer, at150 } = await talkTo150(lab, from);
       const target = { Context: 'from-internal', Exten: '151', Priority: '1' };
+      const moved = Date.now();
       await lab.asterisk.manager.action('Redirect', { Channel: channelOf(lab, 'provider-by'), ...target });
       const at151 = await picksUp(lab.phone151);
       await at150.ended();
@@ -361,7 +362,7 @@ export const transferScenarios: Scenario[] = [
             ['151', at151.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [{ type: 'redirect', from: '150', to: '151' }],
+          transfers: [gave('redirect', '150', '151', moved)],
         }),
       ];
     },
@@ -373,6 +374,7 @@ export const transferScenarios: Scenario[] = [
       const from = '+375290000474';
       const { customer, at150 } = await talkTo150(lab, from);
       const target = { Context: 'from-internal', Exten: '151' };
+      const moved = Date.now();
       await lab.asterisk.manager.action('BlindTransfer', { Channel: channelOf(lab, '150'), ...target });
       const at151 = await picksUp(lab.phone151);
       await at150.ended();
@@ -387,7 +389,7 @@ export const transferScenarios: Scenario[] = [
             ['151', at151.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [{ type: 'blind', from: '150', to: '151' }],
+          transfers: [gave('blind', '150', '151', moved)],
         }),
       ];
     },
@@ -414,7 +416,7 @@ export const transferScenarios: Scenario[] = [
             ['152', happened(at150.at.ended)],
           ],
           rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone152, at152, 'answered')],
-          transfers: [{ type: 'attended', from: '150', to: '152' }],
+          transfers: [gave('attended', '150', '152', at150.at.ended)],
         }),
       ];
     },

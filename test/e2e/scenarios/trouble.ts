@@ -1,7 +1,7 @@
 /** Asterisk itself has trouble in the middle of calls: restart, crash, reload. */
 import { pass } from '../lab/wait.ts';
-import { type ExpectedCall, inbound, rang, type Scenario } from './expect.ts';
-import { customerCalls, hangUp, picksUp, russianDid, talkMs, talkTo150 } from './play.ts';
+import { type ExpectedCall, inbound, outbound, rang, type Scenario } from './expect.ts';
+import { customerCalls, dids, hangUp, picksUp, rings, russianDid, talkMs, talkTo150 } from './play.ts';
 import type { Lab } from '../lab/lab.ts';
 
 /** One more call, on the other trunk, after the trouble. */
@@ -75,7 +75,7 @@ export const troubleScenarios: Scenario[] = [
   },
   {
     name: 'daemon_killed',
-    what: 'the daemon is killed (SIGKILL) in the middle of a call and started again',
+    what: 'the daemon is killed (SIGKILL) while they talk and started again',
     daemonOnly: true,
     play: async (lab) => {
       const from = '+375290000502';
@@ -86,6 +86,82 @@ export const troubleScenarios: Scenario[] = [
       await hangUp(customer, at150);
       const all = [rang(lab.phone150, at150, 'answered')];
       return [inbound(customer, { from, did: '+375171234503', talked: [['150', at150.at.answered]], rang: all })];
+    },
+  },
+  {
+    name: 'daemon_killed_ringing',
+    what: 'the daemon is killed while two phones ring and started again before one of them answers',
+    daemonOnly: true,
+    play: async (lab) => {
+      const from = '+375290000503';
+      const customer = await customerCalls(lab, from, dids.ringGroup);
+      const [at150, at151] = await Promise.all([rings(lab.phone150), rings(lab.phone151)]);
+      await customer.ringing();
+      await pass(1000);
+      await lab.daemon?.kill();
+      await lab.daemon?.restart();
+      await pass(500);
+      await at151.answer();
+      await at150.ended();
+      await pass(talkMs);
+      await hangUp(customer, at151);
+      const all = [rang(lab.phone150, at150, 'answered elsewhere'), rang(lab.phone151, at151, 'answered')];
+      const talked: [string, number | undefined][] = [['151', at151.at.answered]];
+      return [inbound(customer, { from, did: '+375171234504', talked, rang: all })];
+    },
+  },
+  {
+    name: 'daemon_killed_dialling',
+    what: 'the daemon is killed while a customer is being called and started again before he answers',
+    daemonOnly: true,
+    play: async (lab) => {
+      const phone = await lab.phone150.agent.call('80290000504');
+      const customer = await lab.by.nextCall('+375290000504');
+      customer.ring();
+      await pass(1000);
+      await lab.daemon?.kill();
+      await lab.daemon?.restart();
+      await pass(500);
+      await customer.answer();
+      await pass(talkMs);
+      await hangUp(customer, phone);
+      return [outbound(phone, customer, { by: '150', dialled: '80290000504', to: '+375290000504' })];
+    },
+  },
+  {
+    name: 'daemon_dead_at_the_end',
+    what: 'two calls end while the daemon is dead: one was talking, one still rang',
+    daemonOnly: true,
+    play: async (lab) => {
+      const numbers = ['+375290000505', '+375290000506'] as const;
+      const { customer, at150 } = await talkTo150(lab, numbers[0], 1500);
+      const other = await customerCalls(lab, numbers[1], russianDid, {}, lab.ru);
+      const at151 = await rings(lab.phone151);
+      await other.ringing();
+      await pass(1000);
+      await lab.daemon?.kill();
+      await Promise.all([hangUp(customer, at150), hangUp(other, at151)]);
+      await lab.daemon?.restart();
+      // Nobody saw the end: it is told as the moment it was noticed, until the CDR tells better.
+      const story = { endTolerance: 8 };
+      return [
+        inbound(customer, {
+          ...story,
+          from: numbers[0],
+          did: '+375171234503',
+          talked: [['150', at150.at.answered]],
+          rang: [rang(lab.phone150, at150, 'answered')],
+        }),
+        inbound(other, {
+          ...story,
+          from: numbers[1],
+          did: '+74950000601',
+          // Whether the caller gave up or the phone refused is what nobody saw.
+          alternatives: ['unknown'],
+          rang: [rang(lab.phone151, at151, 'cancelled')],
+        }),
+        await callAfter(lab, '+375290000507'),
+      ];
     },
   },
 ];

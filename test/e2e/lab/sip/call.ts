@@ -16,6 +16,8 @@ export interface Moments {
   answered: number | undefined;
   /** BYE, CANCEL or refusal, sent or received. */
   ended: number | undefined;
+  /** Our REFER: the other side is given away. */
+  transferred: number | undefined;
 }
 
 /** A call of one agent. */
@@ -23,7 +25,13 @@ export class Call {
   readonly callId: string;
   /** User part of the request URI: what was dialled. */
   readonly dialled: string;
-  readonly at: Moments = { started: Date.now(), rang: undefined, answered: undefined, ended: undefined };
+  readonly at: Moments = {
+    started: Date.now(),
+    rang: undefined,
+    answered: undefined,
+    ended: undefined,
+    transferred: undefined,
+  };
   /** Final status of a call that was not answered: 486, 603, 487 (cancelled), … */
   status: number | undefined;
   /** The other side's last Reason header: `SIP;cause=200;text="Call completed elsewhere"`. */
@@ -287,6 +295,7 @@ export class Call {
   async #refer(target: string): Promise<number> {
     const outcome: Later<number> = later();
     this.#transferred = outcome;
+    this.at.transferred = Date.now();
     const request = this.#request('REFER', [
       ['Refer-To', target],
       ['Referred-By', uriOf(this.#local)],
