@@ -54,7 +54,9 @@ export async function installAsterisk(version: AsteriskVersion, say: (line: stri
   if (process.getuid?.() !== 0) throw new NoAsterisk('must be root: debootstrap and chroot are not for other users');
   const { suite, packages } = suites[version];
   const root = join(cacheDir(), suite);
-  await mkdir(cacheDir(), { recursive: true });
+  await mkdir(cacheDir(), { recursive: true }).catch((error: unknown) => {
+    throw new NoAsterisk(`the cache directory cannot be made (set E2E_CACHE): ${String(error)}`);
+  });
   if (!(await exists(join(root, 'usr/sbin/asterisk')))) {
     const unlock = await lock(join(cacheDir(), `${suite}.lock`), say);
     try {
@@ -91,7 +93,10 @@ async function describe(version: AsteriskVersion, root: string): Promise<Tree> {
   for (const place of places) {
     const files = await readdir(join(library, place, 'asterisk/modules')).catch((): string[] => []);
     if (!files.includes('app_dial.so')) continue;
-    const release = (await output('chroot', [root, '/usr/sbin/asterisk', '-V'])).trim().replace(/^Asterisk /, '');
+    const said = await output('chroot', [root, '/usr/sbin/asterisk', '-V']).catch((error: unknown) => {
+      throw new NoAsterisk(`${root} does not run here: ${String(error)}`);
+    });
+    const release = said.trim().replace(/^Asterisk /, '');
     if (!release.startsWith(`${version}.`)) {
       throw new NoAsterisk(`${root} holds Asterisk ${release}, wanted ${version}: the suite has moved on`);
     }
