@@ -18,7 +18,7 @@ import type { DropRow } from './store/drops.ts';
 import { recordDrops } from './store/drops.ts';
 import { openGap } from './store/gaps.ts';
 import type { NewOutboxRow } from './store/outbox.ts';
-import { enqueue, withdrawPopups } from './store/outbox.ts';
+import { enqueue, withdrawPopups, withoutCodes } from './store/outbox.ts';
 
 /** What one host's intake needs. */
 export interface IntakeOptions extends Origin {
@@ -40,6 +40,8 @@ interface Batch {
   calls: Map<string, CallRow>;
   outbox: NewOutboxRow[];
   withdrawn: { callId: string; codes: string[] }[];
+  /** Popups that will never be shown: a hangup for them would close nothing. */
+  unshown: { callId: string; code: string }[];
   drops: DropRow[];
 }
 
@@ -174,10 +176,12 @@ export class Intake {
     if (exts.length === 0 || fact.fact === 'dropped' || fact.fact === 'unknown channel') return;
     const codes = exts.map((ext) => settings.codeOf(ext));
     const callId = fact.call.externalId;
-    // The popup may not even be written yet.
-    this.#batch.outbox = this.#batch.outbox.filter(
-      (row) => row.type !== 'in' || row.callId !== callId || row.codes?.every((code) => codes.includes(code)) !== true,
-    );
+    // The popup may not even be written yet: then it never is, nor is its end.
+    this.#batch.outbox = this.#batch.outbox.flatMap((row) => {
+      if (row.type !== 'in' || row.callId !== callId) return [row];
+      this.#batch.unshown.push(...codes.filter((code) => row.codes?.includes(code)).map((code) => ({ callId, code })));
+      return withoutPopups(row, codes);
+    });
     this.#batch.withdrawn.push({ callId, codes });
   }
 
@@ -228,8 +232,12 @@ export class Intake {
     await inTransaction(db, async (trx) => {
       await saveCalls(trx, [...batch.calls.values()]);
       await recordDrops(trx, batch.drops);
-      for (const one of batch.withdrawn) await withdrawPopups(trx, { account, ...one, reason: 'the ring ended first' });
-      await enqueue(trx, unexpired(batch.outbox));
+      const unshown = [...batch.unshown];
+      for (const one of batch.withdrawn) {
+        const codes = await withdrawPopups(trx, { account, ...one, reason: 'the ring ended first' });
+        unshown.push(...codes.map((code) => ({ callId: one.callId, code })));
+      }
+      await enqueue(trx, withoutUnshown(unexpired(batch.outbox), unshown));
       if (overflow !== undefined)
         await openGap(trx, {
           enterprise,
@@ -244,7 +252,7 @@ export class Intake {
 }
 
 function emptyBatch(): Batch {
-  return { since: undefined, calls: new Map(), outbox: [], withdrawn: [], drops: [] };
+  return { since: undefined, calls: new Map(), outbox: [], withdrawn: [], unshown: [], drops: [] };
 }
 
 function isEmpty(batch: Batch): boolean {
@@ -258,8 +266,28 @@ function merged(older: Batch, newer: Batch): Batch {
     calls: new Map([...older.calls, ...newer.calls]),
     outbox: [...unexpired(older.outbox), ...newer.outbox],
     withdrawn: [...older.withdrawn, ...newer.withdrawn].slice(-MOST_ROWS),
+    unshown: [...older.unshown, ...newer.unshown].slice(-MOST_ROWS),
     drops: [...older.drops, ...newer.drops].slice(-MOST_ROWS),
   };
+}
+
+/** The popup without these extensions; nothing if it addresses nobody any more. */
+function withoutPopups(row: NewOutboxRow, gone: readonly string[]): NewOutboxRow[] {
+  const codes = row.codes?.filter((code) => !gone.includes(code)) ?? [];
+  if (codes.length === row.codes?.length) return [row];
+  return codes.length === 0 ? [] : [{ ...row, codes, payload: withoutCodes(row.payload, gone) }];
+}
+
+/** A hangup goes to nobody who never saw the popup (P4: in, then hangup). */
+function withoutUnshown(rows: readonly NewOutboxRow[], unshown: Batch['unshown']): NewOutboxRow[] {
+  if (unshown.length === 0) return [...rows];
+  return rows.flatMap((row) => {
+    if (row.type !== 'hangup') return [row];
+    return withoutPopups(
+      row,
+      unshown.filter((one) => one.callId === row.callId).map((one) => one.code),
+    );
+  });
 }
 
 function unexpired(rows: readonly NewOutboxRow[]): NewOutboxRow[] {

@@ -50,13 +50,13 @@ export async function freeze(
 
 /**
  * The ring at these extensions ended: popups not yet sent lose them, in the payload too. One that addresses nobody any
- * more expires. A popup somebody is sending right now stays as it is.
+ * more expires. A popup somebody is sending right now stays as it is. Returns the extensions that will never see theirs.
  */
 export async function withdrawPopups(
   db: Db,
   ring: { account: string; callId: string; codes: string[]; reason: string },
-): Promise<void> {
-  await inTransaction(db, async (trx) => {
+): Promise<string[]> {
+  return inTransaction(db, async (trx) => {
     const rows = await trx
       .selectFrom('outbox')
       .select(['id', 'codes', 'payload'])
@@ -77,11 +77,12 @@ export async function withdrawPopups(
           : { codes, state: 'expired' as const, reason: text(ring.reason), settled_at: sql<Date>`now()` };
       await trx.updateTable('outbox').set(change).where('id', '=', row.id).execute();
     }
+    return ring.codes.filter((code) => rows.some((row) => row.codes?.includes(code)));
   });
 }
 
 /** The payload with these extensions taken out of its `codes`. A payload of another shape is left alone. */
-function withoutCodes(payload: string, gone: readonly string[]): string {
+export function withoutCodes(payload: string, gone: readonly string[]): string {
   let value: unknown;
   try {
     value = JSON.parse(payload);
