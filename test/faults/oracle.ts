@@ -94,7 +94,7 @@ async function fresh(scene: Scene): Promise<number> {
     const truth = load.one('in answered');
     await load.over();
     return until(
-      () => scene.crm.account(tenant).calls.has(String(`${id}-${truth.uniqueid}`)),
+      () => scene.crm.account(tenant).calls.has(`${id}-${truth.uniqueid}`),
       60_000,
       'delivery of a fresh call',
     );

@@ -96,8 +96,9 @@ export class Proxy {
   async #slice(far: Socket, near: Socket): Promise<void> {
     near.setNoDelay(true);
     const pieces = (async () => {
-      for await (const chunk of far) {
-        const bytes: Buffer = chunk instanceof Buffer ? chunk : Buffer.from(String(chunk));
+      const chunks: AsyncIterable<unknown> = far;
+      for await (const chunk of chunks) {
+        const bytes = chunk instanceof Uint8Array ? chunk : Buffer.from(String(chunk));
         for (let at = 0, size = 1; at < bytes.length; at += size, size = (size % this.sliceUpTo) + 1) {
           if (near.destroyed) return;
           near.write(bytes.subarray(at, at + size));

@@ -82,7 +82,7 @@ export class Scene {
       }
     }
     const databaseUrl = options.databaseUrl ?? (await lab.database());
-    const ports = await Promise.all(hosts.map(({ pbx }) => options.amiPort?.(pbx.port) ?? pbx.port));
+    const ports = await Promise.all(hosts.map(async ({ pbx }) => (await options.amiPort?.(pbx.port)) ?? pbx.port));
     const daemon = await DaemonProcess.prepare({
       main: lab.main,
       dir: await lab.directory(name),
