@@ -17,7 +17,7 @@ const rooms = {
   http: { imports: ['store', 'analytics', 'customers', 'log'], packages: ['fastify', '@fastify/formbody'] },
   pages: { imports: ['store', 'analytics', 'customers', 'log'], packages: ['fastify'] },
   config: { imports: ['log'], packages: ['yaml', 'zod', 'libphonenumber-js'] },
-  sandbox: { imports: ['calls'], packages: ['fastify', '@fastify/formbody'] },
+  sandbox: { imports: ['calls'], packages: [] },
 };
 const guarded = [...new Set(Object.values(rooms).flatMap((room) => room.packages))];
 

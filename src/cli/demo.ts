@@ -138,6 +138,8 @@ function demoSettings(emulator: Emulator, amiPort: number, dir: string): Setting
       key: { key: 'retailcrm.key', from: 'env', name: 'DEMO_CRM_KEY' },
       allowInsecure: true,
     },
+    // With read = call,system the recording's name is not told: a naming rule by Uniqueid does without.
+    recordings: { url: 'https://rec.example/{date}/{uniqueid}.wav', directory: undefined, waitSeconds: 0 },
     hosts: example.hosts.map((host) => ({
       ...host,
       ami: {
