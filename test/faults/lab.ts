@@ -22,8 +22,11 @@ export interface Lab {
   close(): Promise<void>;
 }
 
-/** Machines do not crash here, only processes: nothing is lost by leaving the disk out. */
-const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '100' };
+/**
+ * Machines do not crash here, only processes: nothing is lost by leaving the disk out. A commit must still reach the kernel, or a
+ * killed server would forget it: synchronous_commit stays on.
+ */
+const settings = { fsync: 'off', full_page_writes: 'off', max_connections: '100' };
 
 /** Builds the daemon and starts the server. `keep` leaves the directory for a look at the logs. */
 export async function openLab(options: { keep: boolean; say: (line: string) => void }): Promise<Lab> {
