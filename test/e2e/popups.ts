@@ -11,7 +11,10 @@ interface Seen {
 }
 
 /** A sentence for each popup that is missing, doubled, stays, was nobody's, or closed with the wrong word. */
-export function popupProblems(account: Account, calls: ReadonlyMap<string, ExpectedCall>): string[] {
+export function popupProblems(
+  account: Pick<Account, 'events' | 'openPopups'>,
+  calls: ReadonlyMap<string, ExpectedCall>,
+): string[] {
   const problems: string[] = [];
   for (const { userId } of account.openPopups.values()) problems.push(`the popup of user ${userId} stays open`);
   const seen = seenBy(account.events);
