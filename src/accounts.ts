@@ -64,10 +64,10 @@ export class Accounts {
   /** Rows that an earlier run of this instance was sending when it was killed need not wait for their lease to end. */
   async takeBack(): Promise<void> {
     for (const { key } of this.#open) {
-      const { uploads, popups } = await takeBack(this.#db, key, instanceOf(this.#owner), this.#owner);
-      if (uploads + popups > 0) {
+      const { freed, popups } = await takeBack(this.#db, key, instanceOf(this.#owner), this.#owner);
+      if (freed + popups > 0) {
         this.#log.info(
-          `an earlier run was interrupted: ${uploads} records are sent again, ${popups} popups are given up`,
+          `an earlier run was interrupted: ${freed} requests are sent again, ${popups} popups are given up`,
         );
       }
     }

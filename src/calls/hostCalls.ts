@@ -5,7 +5,7 @@ import { endOrphans, hangup, hangupKnown } from './endings.ts';
 import type { HostEvent, Instant } from './events.ts';
 import { callsWith, partyOf } from './lookup.ts';
 import { deadline } from './machine.ts';
-import { resyncEvents } from './resync.ts';
+import { goneChannels, newChannels, rewired } from './resync.ts';
 import type { HostRules } from './rules.ts';
 import type { HostState } from './state.ts';
 import { joinByTalk, foldGroups, reconnect, refresh, unbridge } from './talking.ts';
@@ -150,31 +150,29 @@ export class HostCalls {
       case 'Disconnected':
         this.#state.disconnectedAt ??= event.at;
         break;
-      case 'Resync': {
-        const gap = this.#state.disconnectedAt ?? event.at;
-        this.#state.disconnectedAt = undefined;
-        for (const change of resyncEvents(event, this.#state.topology, gap)) {
-          if (change.event === 'Gone') {
-            hangupKnown(
-              this.#state,
-              change.channel,
-              undefined,
-              change.at,
-              facts,
-              event.fresh ? 'pbx restarted' : 'connection lost',
-            );
-          } else if (change.event === 'Newchannel') {
-            // It was born while nobody listened.
-            seen(this.#state, change.chan, change.at, false, facts);
-          } else {
-            facts.push(...this.apply(change));
-          }
-        }
-        endOrphans(this.#state, gap, event.fresh, facts);
-        for (const id of [...this.#state.calls.keys()]) refresh(this.#state, id, event.at, facts);
+      case 'Resync':
+        this.#resync(event, facts);
         break;
-      }
     }
     return facts;
+  }
+
+  /**
+   * Makes the books equal to a snapshot by what must have happened meanwhile: channels ended, others began, calls
+   * without a channel are over; only then who dialled whom and who talks with whom.
+   */
+  #resync(event: Extract<HostEvent, { event: 'Resync' }>, facts: Fact[]): void {
+    const { topology } = this.#state;
+    const gap = this.#state.disconnectedAt ?? event.at;
+    this.#state.disconnectedAt = undefined;
+    const lost = event.fresh ? 'pbx restarted' : 'connection lost';
+    for (const channel of goneChannels(event, topology)) hangupKnown(this.#state, channel, undefined, gap, facts, lost);
+    const born = newChannels(event, topology);
+    for (const { chan, at } of born) seen(this.#state, chan, at, false, facts);
+    endOrphans(this.#state, gap, event.fresh, facts);
+    for (const change of rewired(event, topology, new Set(born.map(({ chan }) => chan.uniqueid)))) {
+      facts.push(...this.apply(change));
+    }
+    for (const id of [...this.#state.calls.keys()]) refresh(this.#state, id, event.at, facts);
   }
 }

@@ -1,63 +1,59 @@
 import type { ChannelSnapshot, HostEvent, Instant, SnapshotChannel } from './events.ts';
 import type { Channel, Topology } from './topology.ts';
 
-/** A live channel we knew that the host no longer has. */
-export interface Gone {
-  event: 'Gone';
-  channel: Channel;
-  at: Instant;
+type Snapshot = Extract<HostEvent, { event: 'Resync' }>;
+
+/** Live channels we knew that the host has no more; after a fresh boot that is all of them. */
+export function goneChannels({ channels, fresh }: Snapshot, topology: Topology): Channel[] {
+  const live = new Set(channels.map((chan) => chan.uniqueid));
+  return [...topology.channels()].filter((channel) => fresh || !live.has(channel.uniqueid));
+}
+
+/** Channels of the snapshot we do not know, as their first event would have shown them. */
+export function newChannels({ channels, at }: Snapshot, topology: Topology): { chan: SnapshotChannel; at: Instant }[] {
+  const unknown = channels.filter((chan) => topology.channel(chan.uniqueid) === undefined);
+  return unknown.map((chan) => ({ chan: { ...chan, ...asFirstSeen(chan) }, at: bornAt(chan, at) }));
 }
 
 /**
- * What must have happened between what we knew and the snapshot, as events in a sensible order: what vanished first,
- * then what is new, then who is bridged with whom. Applying them makes the books equal to the host's.
- * `gap`: when the connection was lost; the last moment at which a vanished channel was surely alive.
+ * Who dialled whom and who is bridged with whom, as events, once all channels are known. Lazy: each event is applied
+ * before the next is thought of. Outside legs come last: whether one is a consultation of a call or a call of its own
+ * is told by who talks with whom.
+ * @param born uniqueids of the channels the snapshot showed first
  */
-export function resyncEvents(
-  snapshot: Extract<HostEvent, { event: 'Resync' }>,
+export function* rewired(
+  { channels, at }: Snapshot,
   topology: Topology,
-  gap: Instant,
-): (HostEvent | Gone)[] {
-  const { at, fresh } = snapshot;
-  const changes: (HostEvent | Gone)[] = [];
-  const live = new Map(snapshot.channels.map((chan) => [chan.uniqueid, chan]));
-  for (const channel of topology.channels()) {
-    if (fresh || !live.has(channel.uniqueid)) changes.push({ event: 'Gone', channel, at: gap });
+  born: ReadonlySet<string>,
+): Generator<HostEvent> {
+  const isOutsideLeg = (chan: SnapshotChannel): boolean =>
+    born.has(chan.uniqueid) && isDialled(chan) && topology.channel(chan.uniqueid)?.side.side === 'trunk';
+  const outside = channels.filter(isOutsideLeg);
+  const others = channels.filter((chan) => !isOutsideLeg(chan));
+  for (const chan of others) if (born.has(chan.uniqueid) && isDialled(chan)) yield dialled(chan, channels, at);
+  for (const chan of others) yield* stateOf(chan, at, topology);
+  for (const chan of outside) {
+    yield dialled(chan, channels, at);
+    yield* stateOf(chan, at, topology);
   }
-  const known = (uniqueid: string): boolean => !fresh && topology.channel(uniqueid) !== undefined;
-  for (const chan of snapshot.channels) {
-    if (!known(chan.uniqueid)) changes.push({ event: 'Newchannel', at: bornAt(chan, at), chan: asFirstSeen(chan) });
+}
+
+function dialled(chan: SnapshotChannel, channels: readonly SnapshotChannel[], at: Instant): HostEvent {
+  return { event: 'DialBegin', at: bornAt(chan, at), chan: dialler(chan, channels), dest: chan, dialString: undefined };
+}
+
+/** Its state, and its bridge if that changed. */
+function* stateOf(chan: SnapshotChannel, at: Instant, topology: Topology): Generator<HostEvent> {
+  yield { event: 'Newstate', at, chan };
+  const bridge = topology.channel(chan.uniqueid)?.bridge;
+  if (chan.bridgeId !== undefined && chan.bridgeId !== bridge) {
+    const technology = chan.application === 'Park' || chan.application === 'ParkedCall' ? 'holding_bridge' : undefined;
+    // Of a phone that was dialled the CDR knows when it answered.
+    const enteredAt = isDialled(chan) ? (chan.cdrAnswer ?? at) : at;
+    yield { event: 'BridgeEnter', at: enteredAt, chan, bridgeId: chan.bridgeId, technology, swapUniqueid: undefined };
+  } else if (chan.bridgeId === undefined && bridge !== undefined) {
+    yield { event: 'BridgeLeave', at, chan, bridgeId: bridge };
   }
-  for (const chan of snapshot.channels) {
-    if (known(chan.uniqueid) || !isDialled(chan)) continue;
-    changes.push({
-      event: 'DialBegin',
-      at: bornAt(chan, at),
-      chan: dialler(chan, snapshot.channels),
-      dest: chan,
-      dialString: undefined,
-    });
-  }
-  for (const chan of snapshot.channels) {
-    changes.push({ event: 'Newstate', at, chan });
-    const channel = topology.channel(chan.uniqueid);
-    if (chan.bridgeId !== undefined && chan.bridgeId !== channel?.bridge) {
-      const technology =
-        chan.application === 'Park' || chan.application === 'ParkedCall' ? 'holding_bridge' : undefined;
-      const enteredAt = isDialled(chan) ? (chan.cdrAnswer ?? at) : at;
-      changes.push({
-        event: 'BridgeEnter',
-        at: enteredAt,
-        chan,
-        bridgeId: chan.bridgeId,
-        technology,
-        swapUniqueid: undefined,
-      });
-    } else if (chan.bridgeId === undefined && channel?.bridge !== undefined) {
-      changes.push({ event: 'BridgeLeave', at, chan, bridgeId: channel.bridge });
-    }
-  }
-  return changes;
 }
 
 function bornAt(chan: SnapshotChannel, at: Instant): Instant {

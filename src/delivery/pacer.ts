@@ -58,6 +58,7 @@ export class Pacer {
   readonly #reserve: number;
   readonly #urgent: Waiter[] = [];
   readonly #others: Waiter[] = [];
+  readonly #opensAt: number;
   #currentMs: number;
   #nextAt: number;
   #nextOtherAt = Number.NEGATIVE_INFINITY;
@@ -71,7 +72,13 @@ export class Pacer {
     this.#intervalMs = options.intervalMs;
     this.#currentMs = options.intervalMs;
     this.#reserve = options.reservePerSecond ?? 0;
-    this.#nextAt = this.#clock.now() + (options.startDelayMs ?? 0);
+    this.#opensAt = this.#clock.now() + (options.startDelayMs ?? 0);
+    this.#nextAt = this.#opensAt;
+  }
+
+  /** Until the first permit can be had, ms; 0 once the start delay is over. */
+  get opensInMs(): number {
+    return Math.max(0, this.#opensAt - this.#clock.now());
   }
 
   /** Permits per second at present. */

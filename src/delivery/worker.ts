@@ -174,6 +174,12 @@ export class DeliveryWorker {
   }
 
   async #run(): Promise<void> {
+    // A popup claimed while nothing may be sent yet would be given up by the next run if this one is killed meanwhile.
+    const opens = AbortSignal.any([
+      AbortSignal.timeout(Math.ceil(this.#pacers.telephony.opensInMs)),
+      this.#stop.signal,
+    ]);
+    if (this.#pacers.telephony.opensInMs > 0) await aborted(opens);
     while (!this.#stopping) {
       this.#awake = false;
       this.#pumps += 1;
@@ -295,5 +301,6 @@ const needed = ['/api/telephony/call/event', '/api/telephony/calls/upload'];
 
 const aborted = (signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
   });

@@ -140,6 +140,8 @@ function isOldestOfCall(eb: OutboxRef) {
         .whereRef('older.account', '=', 'o.account')
         .whereRef('older.call_id', '=', 'o.call_id')
         .where(sql<SqlBool>`older.state = 'pending' and older.kind = 'event'`)
+        // One whose time is over will not be sent any more; its holder may be dead. 3 s: a request under way has ended.
+        .where(sql<SqlBool>`(older.expires_at is null or older.expires_at > now() - interval '3 seconds')`)
         .whereRef('older.id', '<', 'o.id')
         .offset(sql<number>`0`),
     ),

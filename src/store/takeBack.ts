@@ -4,7 +4,7 @@ import type { Db } from './database.ts';
 
 /**
  * Frees the rows of an account that earlier runs of this instance hold. Uploads are sent again (the CRM knows repeated
- * ones); a popup may have been shown already, so it is given up (P5: at most once).
+ * ones), and so are hangups (a second one closes nothing); a popup may have been shown already and is given up (P5).
  * @param instance prefix of this instance's lease owners, with its slash
  * @param owner the present run, whose own rows are left alone
  */
@@ -13,7 +13,7 @@ export async function takeBack(
   account: string,
   instance: string,
   owner: string,
-): Promise<{ uploads: number; popups: number }> {
+): Promise<{ freed: number; popups: number }> {
   const held = db
     .updateTable('outbox')
     .where('account', '=', account)
@@ -22,11 +22,9 @@ export async function takeBack(
     .where('lease_owner', '!=', owner);
   const popups = await held
     .where('kind', '=', 'event')
+    .where('type', '!=', 'hangup')
     .set({ state: 'expired', reason: 'the daemon was killed while sending it', settled_at: sql<Date>`now()` })
     .executeTakeFirst();
-  const uploads = await held
-    .where('kind', '=', 'upload')
-    .set({ lease_until: null, lease_owner: null })
-    .executeTakeFirst();
-  return { uploads: Number(uploads.numUpdatedRows), popups: Number(popups.numUpdatedRows) };
+  const rest = await held.set({ lease_until: null, lease_owner: null }).executeTakeFirst();
+  return { freed: Number(rest.numUpdatedRows), popups: Number(popups.numUpdatedRows) };
 }

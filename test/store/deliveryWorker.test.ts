@@ -27,7 +27,8 @@ test('the real pacers never meet the limit of 40 a second, though everything is 
 });
 
 test('S1: stop gives back what was not sent: another worker delivers it at once', async () => {
-  const never = new Pacer({ intervalMs: 30, startDelayMs: 3_600_000 });
+  const never = new Pacer({ intervalMs: 3_600_000 });
+  await never.take(); // the next permit comes in an hour
   await h.enqueue([...uploads(120), popup('pbx1-1.0')]);
   const worker = h.worker({ pacers: { telephony: never, general: never } });
   worker.start();
@@ -36,6 +37,17 @@ test('S1: stop gives back what was not sent: another worker delivers it at once'
   expect((await h.rows()).filter((row) => row.lease_owner !== null)).toEqual([]);
   await h.worker().drain();
   expect(h.held()).toHaveLength(120);
+});
+
+test('nothing is claimed before anything may be sent: a kill meanwhile costs no popup', async () => {
+  const later = new Pacer({ intervalMs: 30, startDelayMs: 3_600_000 });
+  await h.enqueue([popup('pbx1-1.0')]);
+  const worker = h.worker({ pacers: { telephony: later, general: later } });
+  worker.start();
+  worker.wake();
+  await worker.stop();
+  expect((await h.rows()).map((row) => row.attempts)).toEqual([0]);
+  expect((await h.rows())[0]).toMatchObject({ state: 'pending', lease_owner: null });
 });
 
 test('S1: stop does not wait for ever for an answer', async () => {

@@ -126,6 +126,27 @@ describe('28: our own restart', () => {
     expect(host.weight).toBe(0);
   });
 
+  test('what an employee dials after her call ended unheard is a call of its own, no consultation', () => {
+    const { facts } = restart(talking(), (script) => {
+      script
+        .at(5000)
+        .unheard((gap) =>
+          gap
+            .hangup('p')
+            .hangup('c')
+            .at(7000)
+            .employee('e', '150', '80290000170')
+            .dial('e', 't', { trunk: 'provider-by', number: '80290000170' }),
+        );
+      return script.at(9000).resync().at(12_000).hangup('t').hangup('e');
+    });
+    expect(facts).toEqual([
+      expect.stringMatching(/call\.finished c answered \(connection lost\)/),
+      expect.stringMatching(/call\.outgoing e/),
+      expect.stringMatching(/call\.missed e/),
+    ]);
+  });
+
   test('a call that rang is answered afterwards', () => {
     const { facts } = restart(ringing().at(1500).tick(), (script) =>
       script.at(2000).resync().at(3000).answer('p').up('c').bridge('b', 'p', 'c').at(9000).hangup('p').hangup('c'),
