@@ -5,6 +5,7 @@ import { SecretError, resolveSecret } from './config/secrets.ts';
 import type { DaemonSettings, Settings } from './config/settings.ts';
 import type { Settled } from './deliveryLog.ts';
 import { Enterprise } from './enterprise.ts';
+import { GroupCommit } from './groupCommit.ts';
 import type { Logger } from './log.ts';
 import { projectRoot } from './root.ts';
 import type { Db } from './store/database.ts';
@@ -53,31 +54,46 @@ export async function startDaemon(
   const database = await openDatabase(settings.daemon, log);
   try {
     await migrateDatabase({ url: database.url, dir: join(projectRoot(), 'db/migrations'), log });
-    const store = await openStore({ url: database.url, log });
-    const accounts = new Accounts(store.db, log, ownerName(settings.daemon.instance ?? hostname()), onSettled);
-    const enterprises = settings.enterprises.map((one) => new Enterprise(one, accounts.of(one), store.db, log));
+    const [store, core, lanes] = await openStores(database.url, log);
+    const accounts = new Accounts(lanes.db, log, ownerName(settings.daemon.instance ?? hostname()), onSettled);
+    const commits = new GroupCommit(core.db);
+    const enterprises = settings.enterprises.map(
+      (one) => new Enterprise(one, accounts.of(one), store.db, log, commits),
+    );
     await accounts.takeBack();
     await Promise.all(enterprises.map((enterprise) => enterprise.start()));
     const hosts = settings.enterprises.flatMap((one) => one.hosts).length;
     log.info(`ready: ${enterprises.length} enterprises, ${hosts} hosts`);
     const curious = settings.daemon.log.level === 'debug';
     const endVitals = curious ? startVitals(log, () => enterprises.flatMap((one) => one.intakes)) : () => undefined;
-    return running(enterprises, accounts, store, database, endVitals);
+    return running(enterprises, accounts, [store, core, lanes], database, endVitals);
   } catch (error) {
     await database.stop();
     throw error;
   }
 }
 
+/**
+ * Three pools: for looking things up; for writing calls, over connections of their own, so that none waits for a
+ * delivery (D6); for leases and settlements, whose commits need not wait for the disk.
+ */
+function openStores(url: string, log: Logger): Promise<[Store, Store, Store]> {
+  return Promise.all([
+    openStore({ url, log, poolSize: 4 }),
+    openStore({ url, log, poolSize: 2, application: 'asterisk-retailcrm calls' }),
+    openStore({ url, log, poolSize: 8, application: 'asterisk-retailcrm delivery', relaxed: true }),
+  ]);
+}
+
 function running(
   enterprises: readonly Enterprise[],
   accounts: Accounts,
-  store: Store,
+  stores: readonly [Store, ...Store[]],
   database: { stop(): Promise<void> },
   endVitals: () => void,
 ): Daemon {
   return {
-    db: store.db,
+    db: stores[0].db,
     enterprises,
     async drain() {
       await Promise.all(enterprises.map((enterprise) => enterprise.drain()));
@@ -87,7 +103,7 @@ function running(
       endVitals();
       await Promise.all(enterprises.map((enterprise) => enterprise.stop()));
       await accounts.stop();
-      await store.close();
+      await Promise.all(stores.map((store) => store.close()));
       await database.stop();
     },
   };

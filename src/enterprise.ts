@@ -4,6 +4,7 @@ import { HostLink } from './ami/link.ts';
 import type { LinkStatus } from './ami/link.ts';
 import { resolveSecret } from './config/secrets.ts';
 import type { EnterpriseSettings, HostSettings } from './config/settings.ts';
+import type { GroupCommit } from './groupCommit.ts';
 import { Intake } from './intake.ts';
 import type { Logger } from './log.ts';
 import { PatternWatch } from './patternWatch.ts';
@@ -38,6 +39,7 @@ export class Enterprise {
   readonly #settings: EnterpriseSettings;
   readonly #account: Account;
   readonly #db: Db;
+  readonly #commits: GroupCommit;
   readonly #log: Logger;
   readonly #hosts: Host[];
   readonly #recordings: Recordings;
@@ -47,7 +49,8 @@ export class Enterprise {
   #stopped = false;
 
   /** Throws SecretError when a host's password cannot be read. */
-  constructor(settings: EnterpriseSettings, account: Account, db: Db, log: Logger) {
+  constructor(settings: EnterpriseSettings, account: Account, db: Db, log: Logger, commits: GroupCommit) {
+    this.#commits = commits;
     this.id = settings.id;
     this.#settings = settings;
     this.#account = account;
@@ -126,8 +129,9 @@ export class Enterprise {
         return planned.settings;
       },
       db: this.#db,
+      commits: this.#commits,
       log,
-      onCommitted: () => this.#account.worker.wake(),
+      onCommitted: (kinds) => this.#account.worker.wake(kinds),
     });
     const { ami } = host;
     const link = new HostLink({

@@ -1,24 +1,22 @@
 import { createHistogram } from 'node:perf_hooks';
+import type { Batch } from './batch.ts';
+import { emptyBatch, isEmpty, merged, MOST_ROWS, withdraw } from './batch.ts';
 import type { Call, Fact } from './calls/call.ts';
 import type { HostEvent } from './calls/events.ts';
 import { HostCalls } from './calls/hostCalls.ts';
 import type { HostRules } from './calls/rules.ts';
 import type { PlanSettings } from './delivery/plan.ts';
 import { plan } from './delivery/plan.ts';
+import { GroupCommit } from './groupCommit.ts';
 import type { Logger } from './log.ts';
 import { milestone } from './milestones.ts';
 import type { Origin } from './rows.ts';
-import { callRow, dropRow, outboxRow } from './rows.ts';
+import { dropRow, outboxRow } from './rows.ts';
 import { ClockSkew } from './skew.ts';
 import type { CallRow } from './store/calls.ts';
-import { openCalls, saveCalls } from './store/calls.ts';
+import { openCalls } from './store/calls.ts';
 import type { Db } from './store/database.ts';
-import { inTransaction } from './store/database.ts';
-import type { DropRow } from './store/drops.ts';
-import { recordDrops } from './store/drops.ts';
-import { openGap } from './store/gaps.ts';
-import type { NewOutboxRow } from './store/outbox.ts';
-import { enqueue, withdrawPopups, withoutCodes } from './store/outbox.ts';
+import type { OutboxKind } from './store/outbox.ts';
 
 /** What one host's intake needs. */
 export interface IntakeOptions extends Origin {
@@ -26,27 +24,15 @@ export interface IntakeOptions extends Origin {
   /** Asked at each fact: the account's zone may become known later. */
   settings: () => PlanSettings;
   db: Db;
+  /** The writer all hosts share; a test may leave it out. */
+  commits?: GroupCommit;
   log: Logger;
-  /** Something was committed that the lane should look at. */
-  onCommitted: () => void;
-  /** Group commit of the host's writes, milliseconds. Default 20. */
+  /** Requests of these kinds were committed: the lane should look. */
+  onCommitted: (kinds: readonly OutboxKind[]) => void;
+  /** Group commit of the host's writes, milliseconds; what comes while a commit is under way is gathered anyway. Default 5. */
   commitMs?: number;
 }
 
-/** What must be written next. A call's later state replaces its earlier one; the rest is appended. */
-interface Batch {
-  /** When the oldest fact in it happened, by our clock; undefined for an empty one. */
-  since: number | undefined;
-  calls: Map<string, CallRow>;
-  outbox: NewOutboxRow[];
-  withdrawn: { callId: string; codes: string[] }[];
-  /** Popups that will never be shown: a hangup for them would close nothing. */
-  unshown: { callId: string; code: string }[];
-  drops: DropRow[];
-}
-
-/** Rows that may wait for a database that is away: about 64 MiB. Beyond that, new ones are counted as a gap. */
-const MOST_ROWS = 50_000;
 /** Pauses between attempts to write while the database is away, milliseconds. */
 const RETRY_MS = [250, 500, 1000, 2000, 5000] as const;
 
@@ -65,12 +51,13 @@ export class Intake {
   #writing: Promise<void> | undefined;
   #wake: NodeJS.Timeout | undefined;
   #stopped = false;
-  #overflow: { since: Date; lost: number } | undefined;
+  readonly #writer: GroupCommit;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
     this.#log = options.log;
     this.#host = new HostCalls(options.rules);
+    this.#writer = options.commits ?? new GroupCommit(options.db);
   }
 
   /** Calls that live now. */
@@ -143,7 +130,6 @@ export class Intake {
   #tell(facts: readonly Fact[], happened: number): void {
     if (facts.length === 0) return;
     this.#batch.since ??= happened;
-    const { rules } = this.#options;
     const settings = this.#options.settings();
     for (const fact of facts) {
       if (fact.fact === 'unknown channel') continue; // `PatternWatch` names them once a day
@@ -152,7 +138,7 @@ export class Intake {
       const { call } = fact;
       if (call === undefined || call.direction === 'internal') continue;
       if (this.#full(call)) continue;
-      this.#batch.calls.set(call.externalId, callRow(call, this.#options, rules.policies));
+      this.#batch.calls.set(call.externalId, call);
       this.#withdraw(fact, settings);
       for (const request of plan(fact, settings)) {
         this.#batch.outbox.push(outboxRow(request, this.#options, this.#skew.ms));
@@ -176,13 +162,7 @@ export class Intake {
     if (exts.length === 0 || fact.fact === 'dropped' || fact.fact === 'unknown channel') return;
     const codes = exts.map((ext) => settings.codeOf(ext));
     const callId = fact.call.externalId;
-    // The popup may not even be written yet: then it never is, nor is its end.
-    this.#batch.outbox = this.#batch.outbox.flatMap((row) => {
-      if (row.type !== 'in' || row.callId !== callId) return [row];
-      this.#batch.unshown.push(...codes.filter((code) => row.codes?.includes(code)).map((code) => ({ callId, code })));
-      return withoutPopups(row, codes);
-    });
-    this.#batch.withdrawn.push({ callId, codes });
+    withdraw(this.#batch, callId, codes);
   }
 
   #say(fact: Exclude<Fact, { fact: 'unknown channel' }>): void {
@@ -194,14 +174,14 @@ export class Intake {
 
   #full(call: Call): boolean {
     if (this.#batch.calls.size < MOST_ROWS || this.#batch.calls.has(call.externalId)) return false;
-    this.#overflow ??= { since: new Date(), lost: 0 };
-    if (call.state === 'ended') this.#overflow.lost += 1;
+    this.#batch.overflow ??= { since: new Date(), lost: 0 };
+    if (call.state === 'ended') this.#batch.overflow.lost += 1;
     return true;
   }
 
   /** Writes batches until there is nothing left; keeps trying while the database is away. */
   async #write(): Promise<void> {
-    await pause(this.#options.commitMs ?? 20);
+    await pause(this.#options.commitMs ?? 5);
     for (let failures = 0; !isEmpty(this.#batch); ) {
       const batch = this.#batch;
       this.#batch = emptyBatch();
@@ -227,72 +207,11 @@ export class Intake {
   }
 
   async #commit(batch: Batch): Promise<void> {
-    const { db, account, onCommitted, enterprise, host } = this.#options;
-    const overflow = this.#overflow;
-    await inTransaction(db, async (trx) => {
-      await saveCalls(trx, [...batch.calls.values()]);
-      await recordDrops(trx, batch.drops);
-      const unshown = [...batch.unshown];
-      for (const one of batch.withdrawn) {
-        const codes = await withdrawPopups(trx, { account, ...one, reason: 'the ring ended first' });
-        unshown.push(...codes.map((code) => ({ callId: one.callId, code })));
-      }
-      await enqueue(trx, withoutUnshown(unexpired(batch.outbox), unshown));
-      if (overflow !== undefined)
-        await openGap(trx, {
-          enterprise,
-          host,
-          from: overflow.since,
-          cause: `memory full: ${overflow.lost} calls not kept`,
-        });
-    });
-    if (overflow !== undefined) this.#overflow = undefined;
-    if (batch.outbox.length > 0) onCommitted();
+    const { enterprise, host, account, rules } = this.#options;
+    await this.#writer.write({ batch, origin: { enterprise, host, account }, policies: rules.policies });
+    const kinds = [...new Set(batch.outbox.map(({ kind }) => kind))];
+    if (kinds.length > 0) this.#options.onCommitted(kinds);
   }
-}
-
-function emptyBatch(): Batch {
-  return { since: undefined, calls: new Map(), outbox: [], withdrawn: [], unshown: [], drops: [] };
-}
-
-function isEmpty(batch: Batch): boolean {
-  return batch.calls.size === 0 && batch.outbox.length === 0 && batch.drops.length === 0;
-}
-
-/** What could not be written goes before what came meanwhile. Popups whose time is over are shed first (P10). */
-function merged(older: Batch, newer: Batch): Batch {
-  return {
-    since: older.since ?? newer.since,
-    calls: new Map([...older.calls, ...newer.calls]),
-    outbox: [...unexpired(older.outbox), ...newer.outbox],
-    withdrawn: [...older.withdrawn, ...newer.withdrawn].slice(-MOST_ROWS),
-    unshown: [...older.unshown, ...newer.unshown].slice(-MOST_ROWS),
-    drops: [...older.drops, ...newer.drops].slice(-MOST_ROWS),
-  };
-}
-
-/** The popup without these extensions; nothing if it addresses nobody any more. */
-function withoutPopups(row: NewOutboxRow, gone: readonly string[]): NewOutboxRow[] {
-  const codes = row.codes?.filter((code) => !gone.includes(code)) ?? [];
-  if (codes.length === row.codes?.length) return [row];
-  return codes.length === 0 ? [] : [{ ...row, codes, payload: withoutCodes(row.payload, gone) }];
-}
-
-/** A hangup goes to nobody who never saw the popup (P4: in, then hangup). */
-function withoutUnshown(rows: readonly NewOutboxRow[], unshown: Batch['unshown']): NewOutboxRow[] {
-  if (unshown.length === 0) return [...rows];
-  return rows.flatMap((row) => {
-    if (row.type !== 'hangup') return [row];
-    return withoutPopups(
-      row,
-      unshown.filter((one) => one.callId === row.callId).map((one) => one.code),
-    );
-  });
-}
-
-function unexpired(rows: readonly NewOutboxRow[]): NewOutboxRow[] {
-  const now = Date.now();
-  return rows.filter((row) => row.expiresAt === undefined || row.expiresAt === null || row.expiresAt.getTime() > now);
 }
 
 function pause(ms: number): Promise<void> {
@@ -310,7 +229,7 @@ function asCall(row: CallRow): Call | undefined {
     typeof call.startedAt === 'number' &&
     typeof call.customer === 'object' &&
     typeof call.popups === 'object' &&
-    [call.rang, call.talks, call.transfers, call.recordings].every((list) => Array.isArray(list)) &&
+    [call.rang, call.talks, call.transfers, call.recordings, call.story].every((list) => Array.isArray(list)) &&
     (call.state === 'new' || call.state === 'ringing' || call.state === 'talking');
   return fits ? (call as Call) : undefined;
 }

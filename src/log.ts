@@ -95,6 +95,7 @@ class BoundedSink {
   readonly #stream: Writable;
   readonly #lost: (message: string) => string;
   #untold = 0;
+  #pending = '';
 
   constructor(stream: Writable, lost: (message: string) => string) {
     this.#stream = stream;
@@ -117,6 +118,7 @@ class BoundedSink {
   async flush(): Promise<void> {
     // What was said in this turn of the event loop may still be inside winston.
     await new Promise((resolve) => setImmediate(resolve));
+    this.#leave();
     const stream = this.#stream;
     if (stream.writableLength === 0 || !stream.writable) return;
     await new Promise<void>((resolve) => {
@@ -129,7 +131,7 @@ class BoundedSink {
   }
 
   #write(line: string): void {
-    if (!this.#stream.writable || this.#stream.writableLength + line.length > LONGEST_BACKLOG) {
+    if (!this.#stream.writable || this.#stream.writableLength + this.#pending.length + line.length > LONGEST_BACKLOG) {
       this.#drop();
       return;
     }
@@ -141,9 +143,18 @@ class BoundedSink {
     this.#send(line);
   }
 
+  /** Lines of one turn of the event loop leave together: pipes are written synchronously, and each write costs. */
   #send(line: string): void {
+    if (this.#pending === '') setImmediate(() => this.#leave());
+    this.#pending += `${line}\n`;
+  }
+
+  #leave(): void {
+    const lines = this.#pending;
+    this.#pending = '';
+    if (lines === '') return;
     try {
-      this.#stream.write(`${line}\n`);
+      this.#stream.write(lines);
     } catch {
       // Files and terminals are written synchronously and may throw EAGAIN or ENOSPC.
       this.#drop();

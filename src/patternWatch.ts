@@ -7,6 +7,8 @@ import type { Logger } from './log.ts';
 const DAY_MS = 24 * 3600_000;
 /** End points named in one line; the rest is counted. */
 const NAMED = 12;
+/** How often it is looked whether something is odd, milliseconds. */
+const LOOK_MS = 60_000;
 /** So many different end points must have been seen before silence of a pattern means anything. */
 const ENOUGH = 3;
 
@@ -19,6 +21,7 @@ export class PatternWatch {
   readonly #log: Logger;
   readonly #seen = new Map<string, Side>();
   #toldAt: number | undefined;
+  #lookedAt: number | undefined;
 
   constructor(host: HostSettings, log: Logger) {
     this.#host = host;
@@ -32,6 +35,8 @@ export class PatternWatch {
 
   /** Time passes: tells what is odd, at most once a day and not before the host has shown something. */
   tick(now: number): void {
+    if (this.#lookedAt !== undefined && now - this.#lookedAt < LOOK_MS) return;
+    this.#lookedAt = now;
     if (this.#seen.size < ENOUGH || (this.#toldAt !== undefined && now - this.#toldAt < DAY_MS)) return;
     const odd = this.oddities();
     if (odd.length === 0) return;

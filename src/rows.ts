@@ -35,8 +35,8 @@ export function callRow(call: Call, origin: Origin, policies: Policies): CallRow
       ...recordOf(call, policies),
       resultDetail: call.detail ?? null,
       customerName: call.customerName ?? null,
-      talks: call.talks,
-      story: call.story,
+      // While it lives, `live` has them.
+      ...(ended ? { talks: call.talks, story: call.story } : {}),
     },
     live: ended ? null : call,
   };

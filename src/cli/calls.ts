@@ -123,7 +123,10 @@ export const callsShowCommand = defineCommand({
     }
     printTable(out, callColumns, [call]);
     printLine(out);
-    printStory(out, call.externalId, [...storyOf(call.record), ...story.sent.flatMap((row) => deliveries(row))]);
+    printStory(out, call.externalId, [
+      ...storyOf(call.live ?? call.record),
+      ...story.sent.flatMap((row) => deliveries(row)),
+    ]);
     return EXIT.ok;
   },
 });

@@ -41,6 +41,9 @@ export interface DeliveryOptions {
   readonly now?: (() => number) | undefined;
 }
 
+/** The loop looks at the outbox at most this often, ms: about the pacer's interval. */
+const lookEveryMs = 15;
+const allKinds = ['event', 'upload'] as const satisfies readonly OutboxKind[];
 /** Rows of one claim, and uploads of one request: the API's limit. */
 const batchLimit = 50;
 /** Upload requests under way at once: a slow CRM then still takes what its rate allows, nearly in order. */
@@ -72,6 +75,8 @@ export class DeliveryWorker {
   /** Ends the present pause; set while the loop rests. */
   #rouse: (() => void) | undefined;
   #awake = false;
+  /** Kinds of rows that may have come or become free since the last look. */
+  readonly #due = new Set<OutboxKind>(allKinds);
   /** Looks at the outbox so far, and whether one is under way: `drain` must not mistake a claim for an empty outbox. */
   #pumps = 0;
   #pumping = false;
@@ -124,7 +129,8 @@ export class DeliveryWorker {
   }
 
   /** Something was enqueued: look now, not at the next poll. */
-  wake(): void {
+  wake(kinds: readonly OutboxKind[] = allKinds): void {
+    for (const kind of kinds) this.#due.add(kind);
     this.#awake = true;
     this.#rouse?.();
   }
@@ -181,6 +187,7 @@ export class DeliveryWorker {
     ]);
     if (this.#pacers.telephony.opensInMs > 0) await aborted(opens);
     while (!this.#stopping) {
+      const looked = performance.now();
       this.#awake = false;
       this.#pumps += 1;
       this.#pumping = true;
@@ -191,6 +198,9 @@ export class DeliveryWorker {
       }
       this.#pumping = false;
       if (this.#mayRest()) await this.#rest();
+      // The pacer lets one request go per interval: looking more often finds nothing it could start.
+      const early = lookEveryMs - (performance.now() - looked);
+      if (early > 1 && !this.#stopping) await this.#nap(early, false);
     }
   }
 
@@ -217,12 +227,16 @@ export class DeliveryWorker {
         }
         return;
       case 'flow': {
-        const popups = popupsAtOnce - this.#inFlight.event;
-        if (popups > 0) this.#send('event', await this.#claim('event', Math.min(popups, batchLimit)), 'flow');
-        while (this.#inFlight.upload < uploadsAtOnce) {
+        const popups = Math.min(popupsAtOnce - this.#inFlight.event, batchLimit);
+        if (popups > 0 && this.#due.delete('event')) {
+          const rows = await this.#claim('event', popups);
+          this.#send('event', rows, 'flow');
+          if (rows.length === popups) this.wake(['event']);
+        }
+        while (this.#inFlight.upload < uploadsAtOnce && this.#due.delete('upload')) {
           const rows = await this.#claim('upload', batchLimit);
           this.#send('upload', rows, 'flow');
-          if (rows.length < batchLimit) break;
+          if (rows.length === batchLimit) this.wake(['upload']);
         }
       }
     }
@@ -252,7 +266,7 @@ export class DeliveryWorker {
       }
       this.#inFlight[kind] -= 1;
       for (const row of rows) this.#held.delete(row.id);
-      this.wake(); // the next event of this call, or the next batch, may go now
+      this.wake(kind === 'ask' ? allKinds : [kind]); // the next event of this call, or the next batch, may go now
     };
     void this.#jobs.add(run, { priority: kind === 'upload' ? 0 : 1 });
   }
@@ -280,18 +294,25 @@ export class DeliveryWorker {
   async #rest(): Promise<void> {
     const pollMs = this.#options.pollMs ?? 500;
     const probeAt = this.#state.probeAt;
-    await this.#nap(probeAt === undefined ? pollMs : Math.min(pollMs, Math.max(1, probeAt - this.#lane.now())));
+    const roused = await this.#nap(
+      probeAt === undefined ? pollMs : Math.min(pollMs, Math.max(1, probeAt - this.#lane.now())),
+    );
+    if (!roused) for (const kind of allKinds) this.#due.add(kind);
   }
 
-  #nap(ms: number): Promise<void> {
+  /** Sleeps, at most until `stop`, and if `light` until the next `wake`. True when it was ended by one of them. */
+  #nap(ms: number, light = true): Promise<boolean> {
     return new Promise((resolve) => {
-      const over = (): void => {
+      const over = (roused: boolean): void => {
         clearTimeout(timer);
-        if (this.#rouse === over) this.#rouse = undefined;
-        resolve();
+        if (this.#rouse === rouse) this.#rouse = undefined;
+        resolve(roused);
       };
-      const timer = setTimeout(over, ms);
-      this.#rouse = over;
+      const rouse = (): void => {
+        if (light || this.#stopping) over(true);
+      };
+      const timer = setTimeout(() => over(false), ms);
+      this.#rouse = rouse;
     });
   }
 }

@@ -32,6 +32,11 @@ export interface StoreOptions {
   poolSize?: number;
   /** `application_name`, as an administrator sees it in `pg_stat_activity`. */
   application?: string;
+  /**
+   * Commits do not wait for the disk: a crash of the server may forget the last half second. Only for leases and
+   * settlements: a row whose settlement is forgotten is sent again, and the CRM knows a repeated record.
+   */
+  relaxed?: boolean;
   /** Limit of one statement and of one wait for a lock, in ms; default 5,000. Migrations need more. */
   timeoutMs?: number;
 }
@@ -45,7 +50,7 @@ const RETRIES = 5;
 
 /** Opens the pool and proves it with one query. Throws what `pg` throws when the server cannot be reached. */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { url, log, poolSize = 10, application = 'asterisk-retailcrm', timeoutMs = STATEMENT_MS } = options;
+  const { url, log, poolSize = 10, application = 'asterisk-retailcrm', timeoutMs = STATEMENT_MS, relaxed } = options;
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
@@ -57,6 +62,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     statement_timeout: Math.ceil(timeoutMs * 0.9),
     lock_timeout: Math.ceil(timeoutMs * 0.8),
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    ...(relaxed ? { options: '-c synchronous_commit=off' } : {}),
   });
   // Without both of these a backend that ends (restart, pg_terminate_backend) ends the process: the first hears
   // idle connections, the second those a transaction holds.

@@ -7,7 +7,15 @@ import { chunks, text } from './values.ts';
 export { claim, type ClaimedRow, type ClaimOptions, nextDue, release } from './claim.ts';
 export type { EventType, OutboxKind, OutboxState } from './schema.ts';
 export { settle, type Settlement } from './settle.ts';
-export { freeze, type WaitingRow, waiting, withdrawPopups, withoutCodes } from './waiting.ts';
+export {
+  type EndedRing,
+  freeze,
+  type WaitingRow,
+  waiting,
+  withdrawAll,
+  withdrawPopups,
+  withoutCodes,
+} from './waiting.ts';
 export { createWatermark, type Watermark } from './watermark.ts';
 
 /** A row to enqueue. */

@@ -48,36 +48,54 @@ export async function freeze(
   return result.numUpdatedRows > 0n;
 }
 
+/** A ring that ended at these extensions. */
+export interface EndedRing {
+  account: string;
+  callId: string;
+  codes: string[];
+  reason: string;
+}
+
 /**
  * The ring at these extensions ended: popups not yet sent lose them, in the payload too. One that addresses nobody any
  * more expires. A popup somebody is sending right now stays as it is. Returns the extensions that will never see theirs.
  */
-export async function withdrawPopups(
+export async function withdrawPopups(db: Db, ring: EndedRing): Promise<string[]> {
+  return (await withdrawAll(db, [ring])).map(({ code }) => code);
+}
+
+/** As `withdrawPopups`, for many rings at once. */
+export function withdrawAll(
   db: Db,
-  ring: { account: string; callId: string; codes: string[]; reason: string },
-): Promise<string[]> {
+  rings: readonly EndedRing[],
+): Promise<{ account: string; callId: string; code: string }[]> {
   return inTransaction(db, async (trx) => {
     const rows = await trx
       .selectFrom('outbox')
-      .select(['id', 'codes', 'payload'])
-      .where('account', '=', ring.account)
-      .where('call_id', '=', ring.callId)
+      .select(['id', 'account', 'call_id as callId', 'codes', 'payload'])
+      .where('account', 'in', [...new Set(rings.map(({ account }) => account))])
+      .where('call_id', 'in', [...new Set(rings.map(({ callId }) => callId))])
       .where(sql<boolean>`state = 'pending' and kind = 'event'`)
       .where('type', '=', 'in')
       .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', sql<Date>`now()`)]))
-      .where(sql<boolean>`codes && ${ring.codes}::text[]`)
       .orderBy('id')
       .forUpdate()
       .execute();
-    for (const row of rows) {
-      const codes = (row.codes ?? []).filter((code) => !ring.codes.includes(code));
+    const withdrawn: { account: string; callId: string; code: string }[] = [];
+    for (const { id, account, callId, codes: shown, payload } of rows) {
+      const ended = rings.filter((ring) => ring.account === account && ring.callId === callId);
+      const gone = (shown ?? []).filter((code) => ended.some(({ codes }) => codes.includes(code)));
+      if (gone.length === 0) continue;
+      withdrawn.push(...gone.map((code) => ({ account, callId, code })));
+      const codes = (shown ?? []).filter((code) => !gone.includes(code));
+      const reason = text(ended[0]?.reason ?? '');
       const change =
         codes.length > 0
-          ? { codes, payload: withoutCodes(row.payload, ring.codes) }
-          : { codes, state: 'expired' as const, reason: text(ring.reason), settled_at: sql<Date>`now()` };
-      await trx.updateTable('outbox').set(change).where('id', '=', row.id).execute();
+          ? { codes, payload: withoutCodes(payload, gone) }
+          : { codes, state: 'expired' as const, reason, settled_at: sql<Date>`now()` };
+      await trx.updateTable('outbox').set(change).where('id', '=', id).execute();
     }
-    return ring.codes.filter((code) => rows.some((row) => row.codes?.includes(code)));
+    return withdrawn;
   });
 }
 
