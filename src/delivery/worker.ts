@@ -200,7 +200,7 @@ export class DeliveryWorker {
       if (this.#mayRest()) await this.#rest();
       // The pacer lets one request go per interval: looking more often finds nothing it could start.
       const early = lookEveryMs - (performance.now() - looked);
-      if (early > 1 && !this.#stopping) await this.#nap(early, false);
+      if (early > 1) await this.#nap(early, false);
     }
   }
 
