@@ -16,7 +16,10 @@ import { sendUploads } from './uploads.ts';
 
 /** What one account's deliveries need. One worker per account and process: it holds the account's rate budget. */
 export interface DeliveryOptions {
+  /** Claims go through it: they must be on disk before a popup leaves, or a crash of the server shows it twice. */
   readonly db: Db;
+  /** For settlements: one that is forgotten means a record sent again. Default `db`. */
+  readonly relaxedDb?: Db | undefined;
   readonly client: RetailCrmClient;
   /** Account key of the outbox rows. */
   readonly account: string;
@@ -93,6 +96,7 @@ export class DeliveryWorker {
     setMaxListeners(0, this.#stop.signal); // one per job that waits for a permit
     this.#ledger = new Ledger({
       db: options.db,
+      relaxedDb: options.relaxedDb,
       account: options.account,
       owner: options.owner,
       leaseSeconds,
