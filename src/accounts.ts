@@ -20,7 +20,6 @@ export interface Account {
 /** The accounts of all enterprises; those at one address share its rate budget. */
 export class Accounts {
   readonly #db: Db;
-  readonly #relaxedDb: Db;
   readonly #log: Logger;
   readonly #owner: string;
   readonly #onSettled: ((settled: Settled) => void) | undefined;
@@ -28,13 +27,9 @@ export class Accounts {
   /** Rate budgets by base URL: the CRM counts per account, however many enterprises share it. */
   readonly #pacers = new Map<string, AccountPacers>();
 
-  /**
-   * @param relaxedDb the same database over connections whose commits do not wait for the disk
-   * @param owner name in leases; unique per process and start
-   */
-  constructor(db: Db, relaxedDb: Db, log: Logger, owner: string, onSettled?: (settled: Settled) => void) {
+  /** @param owner name in leases; unique per process and start */
+  constructor(db: Db, log: Logger, owner: string, onSettled?: (settled: Settled) => void) {
     this.#db = db;
-    this.#relaxedDb = relaxedDb;
     this.#log = log;
     this.#owner = owner;
     this.#onSettled = onSettled;
@@ -50,7 +45,6 @@ export class Accounts {
     this.#pacers.set(url, pacers);
     const worker = new DeliveryWorker({
       db: this.#db,
-      relaxedDb: this.#relaxedDb,
       client,
       account: key,
       enterprise: enterprise.id,

@@ -55,13 +55,7 @@ export async function startDaemon(
   try {
     await migrateDatabase({ url: database.url, dir: join(projectRoot(), 'db/migrations'), log });
     const [store, core, lanes] = await openStores(database.url, log);
-    const accounts = new Accounts(
-      store.db,
-      lanes.db,
-      log,
-      ownerName(settings.daemon.instance ?? hostname()),
-      onSettled,
-    );
+    const accounts = new Accounts(lanes.db, log, ownerName(settings.daemon.instance ?? hostname()), onSettled);
     const commits = new GroupCommit(core.db);
     const enterprises = settings.enterprises.map(
       (one) => new Enterprise(one, accounts.of(one), store.db, log, commits),
@@ -80,14 +74,14 @@ export async function startDaemon(
 }
 
 /**
- * Three pools: for claims and for looking things up; for writing calls, over connections of their own, so that none
- * waits for a delivery (D6); for settlements, whose commits need not wait for the disk.
+ * Three pools: for looking things up; for writing calls, over connections of their own, so that none waits for a
+ * delivery (D6); for leases and settlements, whose commits need not wait for the disk.
  */
 function openStores(url: string, log: Logger): Promise<[Store, Store, Store]> {
   return Promise.all([
-    openStore({ url, log, poolSize: 8 }),
+    openStore({ url, log, poolSize: 4 }),
     openStore({ url, log, poolSize: 2, application: 'asterisk-retailcrm calls' }),
-    openStore({ url, log, poolSize: 4, application: 'asterisk-retailcrm settlements', relaxed: true }),
+    openStore({ url, log, poolSize: 8, application: 'asterisk-retailcrm delivery', relaxed: true }),
   ]);
 }
 

@@ -13,6 +13,11 @@ export interface Lane {
   readonly ledger: Ledger;
   /** Aborted when nothing more may start. */
   readonly stopping: AbortSignal;
+  /**
+   * Popups that left, by row, until their time is over (epoch ms). A crash of the database server may forget a claim of
+   * the last half second; this process does not.
+   */
+  readonly shown: Map<string, number>;
   /** Pause before an ambiguous upload is sent again, ms. */
   readonly littleMs: number;
   /** Monotonic ms. */

@@ -7,8 +7,6 @@ import type { Watermark } from '../store/watermark.ts';
 /** What the worker may do to one account's outbox rows. */
 export interface LedgerOptions {
   readonly db: Db;
-  /** For settlements, whose commits need not wait for the disk; default `db`. */
-  readonly relaxedDb?: Db | undefined;
   readonly account: string;
   /** Unique per process and start. */
   readonly owner: string;
@@ -56,11 +54,11 @@ export class Ledger {
   /** Writes down what became of rows. Rows whose lease was lost meanwhile keep what their new owner says. */
   async settle(items: readonly Settled[]): Promise<void> {
     if (items.length === 0) return;
-    const { db, relaxedDb = db, owner, log, onSettled } = this.#options;
+    const { db, owner, log, onSettled } = this.#options;
     for (let attempt = 1; attempt <= settleTries; attempt++) {
       const settled = await this.#guarded('settle', () =>
         settle(
-          relaxedDb,
+          db,
           owner,
           items.map((item) => item.settlement),
         ),

@@ -22,6 +22,8 @@ export async function sendPopup(lane: Lane, row: ClaimedRow, pass: Pass): Promis
   }
   if (stale(row)) return expire(lane, row, 'too late to show');
   if (!lane.account.admits(pass)) return lane.ledger.release([row]);
+  if (lane.shown.has(row.id)) return expire(lane, row, 'it was sent before the database forgot its claim');
+  remember(lane, row);
   const started = lane.now();
   try {
     const reply = await lane.client.callEvent(row.payload);
@@ -36,11 +38,24 @@ export async function sendPopup(lane: Lane, row: ClaimedRow, pass: Pass): Promis
       case 'givenUp':
         return expire(lane, row, `given up, it may have been shown: ${error.kind}: ${error.errorMsg}`);
       case 'again':
+        lane.shown.delete(row.id);
         if (row.expiresAt && Date.now() + againMs >= row.expiresAt.getTime())
           return expire(lane, row, `too late to show: ${error.kind}: ${error.errorMsg}`);
         return lane.ledger.settle([{ row, settlement: later(row, error, againMs, false) }]);
     }
   }
+}
+
+/** A hangup without a time lives this long, ms. */
+const longestLifeMs = 60_000;
+
+function remember({ shown }: Lane, row: ClaimedRow): void {
+  const now = Date.now();
+  for (const [id, until] of shown) {
+    if (until > now) break;
+    shown.delete(id);
+  }
+  shown.set(row.id, row.expiresAt?.getTime() ?? now + longestLifeMs);
 }
 
 const stale = (row: ClaimedRow): boolean => row.expiresAt !== null && Date.now() >= row.expiresAt.getTime();

@@ -16,10 +16,8 @@ import { sendUploads } from './uploads.ts';
 
 /** What one account's deliveries need. One worker per account and process: it holds the account's rate budget. */
 export interface DeliveryOptions {
-  /** Claims go through it: they must be on disk before a popup leaves, or a crash of the server shows it twice. */
+  /** Its commits need not wait for the disk: what a crash of the server forgets is sent again or known to `Lane.shown`. */
   readonly db: Db;
-  /** For settlements: one that is forgotten means a record sent again. Default `db`. */
-  readonly relaxedDb?: Db | undefined;
   readonly client: RetailCrmClient;
   /** Account key of the outbox rows. */
   readonly account: string;
@@ -96,7 +94,6 @@ export class DeliveryWorker {
     setMaxListeners(0, this.#stop.signal); // one per job that waits for a permit
     this.#ledger = new Ledger({
       db: options.db,
-      relaxedDb: options.relaxedDb,
       account: options.account,
       owner: options.owner,
       leaseSeconds,
@@ -111,6 +108,7 @@ export class DeliveryWorker {
       account: this.#state,
       ledger: this.#ledger,
       stopping: this.#stop.signal,
+      shown: new Map(),
       littleMs: options.retryMs ?? 2_000,
       now,
       random,

@@ -34,7 +34,7 @@ export interface StoreOptions {
   application?: string;
   /**
    * Commits do not wait for the disk: a crash of the server may forget the last half second. Only for
-   * settlements: a record whose settlement is forgotten is sent again, and the CRM knows it.
+   * leases and settlements: a record whose settlement is forgotten is sent again, and the CRM knows it.
    */
   relaxed?: boolean;
   /** Limit of one statement and of one wait for a lock, in ms; default 5,000. Migrations need more. */
