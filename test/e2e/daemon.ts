@@ -94,6 +94,9 @@ export class DaemonUnderTest {
   readonly #ami: DaemonOptions['ami'];
   #crm: Emulator | undefined;
   #process: Running | undefined;
+  /** How often it said that the host is in sync, and who waits for the next time. */
+  #syncs = 0;
+  #onSync: (() => void) | undefined;
 
   constructor(main: string, dir: string, databaseUrl: string, options: DaemonOptions) {
     this.#main = main;
@@ -135,6 +138,20 @@ export class DaemonUnderTest {
     return this.#run(['connected and synced']);
   }
 
+  /** How often it came in sync with the host so far, over all its lives. */
+  get syncs(): number {
+    return this.#syncs;
+  }
+
+  /** Resolves when it was in sync more than `before` times: after a restart of Asterisk, when calls are seen again. */
+  async synced(before: number): Promise<void> {
+    if (this.#syncs > before) return;
+    const next = later<undefined>();
+    this.#onSync = () => next.resolve(undefined);
+    await deadline(next.promise, syncMs, 'the daemon to be in sync with Asterisk again');
+    await this.synced(before);
+  }
+
   /** Waits until the CRM holds every expected call, then says what is wrong, extra or missing. */
   async disagreements(known: KnownCall[]): Promise<string[]> {
     const { calls } = this.crm.account();
@@ -168,6 +185,7 @@ export class DaemonUnderTest {
   async #run(words: string[]): Promise<void> {
     const synced = later<undefined>();
     const missing = new Set(words);
+    let unfinished = '';
     const env = {
       ...process.env,
       E2E_DATABASE_URL: this.#url,
@@ -178,7 +196,14 @@ export class DaemonUnderTest {
       logFile: join(this.#dir, 'log'),
       env,
       onOutput: (text) => {
-        for (const word of missing) if (text.includes(word)) missing.delete(word);
+        const lines = `${unfinished}${text}`.split('\n');
+        unfinished = lines.pop() ?? '';
+        for (const line of lines) {
+          for (const word of missing) if (line.includes(word)) missing.delete(word);
+          if (!line.includes('connected and synced')) continue;
+          this.#syncs += 1;
+          this.#onSync?.();
+        }
         if (missing.size === 0) synced.resolve(undefined);
       },
     });

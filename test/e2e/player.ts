@@ -73,7 +73,15 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
         name: test.name,
       });
       daemon = under;
-      trouble = { cutAmi: () => network.cut(), kill: () => under.kill(), restart: () => under.restart() };
+      trouble = {
+        cutAmi: () => network.cut(),
+        kill: () => under.kill(),
+        restart: () => under.restart(),
+        synced: (before) => under.synced(before),
+        get syncs() {
+          return under.syncs;
+        },
+      };
     }
     const opened = await openLab(asterisk, trouble);
     phones = opened;

@@ -18,6 +18,10 @@ export interface DaemonTrouble {
   kill(): Promise<void>;
   /** Starts it again on the same database; resolves when it is in sync. */
   restart(): Promise<void>;
+  /** How often it came in sync with the host. */
+  readonly syncs: number;
+  /** Resolves when it was in sync more than `before` times. */
+  synced(before: number): Promise<void>;
 }
 
 /** Everything a scenario plays with. */
