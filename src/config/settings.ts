@@ -38,6 +38,24 @@ export interface DaemonSettings {
   readonly enterprisesDir: string;
   /** Name of this daemon in leases and logs; undefined = host name and process id. */
   readonly instance: string | undefined;
+  readonly http: HttpSettings;
+  /** FastAGI server for the dial plan; undefined = none. */
+  readonly agi: { readonly address: string; readonly port: number } | undefined;
+}
+
+/** Where the daemon listens for the CRM, for scripts, and for those who watch it. */
+export interface HttpSettings {
+  /** false: no listener at all. Default true. */
+  readonly enabled: boolean;
+  /** CRM callbacks and API. Default 127.0.0.1:8019 (a reverse proxy with TLS stands before it). Port 0: any free one. */
+  readonly address: string;
+  readonly port: number;
+  /** https address under which the outside reaches `address:port`, without a trailing slash; module registration needs it. */
+  readonly publicUrl: string | undefined;
+  /** Addresses or CIDR ranges of proxies whose `X-Forwarded-For` is believed. */
+  readonly trustProxy: readonly string[];
+  /** Health and metrics. Default 127.0.0.1:8020; never reachable from outside unless configured so. */
+  readonly health: { readonly address: string; readonly port: number };
 }
 
 /** How to reach and enter one Asterisk's manager interface. */
@@ -95,7 +113,12 @@ export interface DidSettings {
   readonly site: string | undefined;
   /** false: calls to this number are not told to the CRM (drop ledger `did_off`). */
   readonly upload: boolean;
+  /** When calls to this number create customers; undefined = `CustomerSettings.create.when`. */
+  readonly createCustomers: readonly CreateWhen[] | undefined;
 }
+
+/** Kinds of calls that make a customer card of a new number. */
+export type CreateWhen = 'in_answered' | 'in_missed' | 'out_answered' | 'out_missed';
 
 /** Somebody who answers the phone. */
 export interface EmployeeSettings {
@@ -107,6 +130,10 @@ export interface EmployeeSettings {
   readonly name: string | undefined;
   /** Her own mobile phones, E.164. */
   readonly mobiles: readonly string[];
+  /** `supervisor` may listen to, transfer and hang up other people's calls through the API. Default employee. */
+  readonly role: 'employee' | 'supervisor';
+  /** Id of the host her phone is on; undefined = the enterprise's first one. */
+  readonly host: string | undefined;
 }
 
 /** Whether a kind of call becomes a history record or a row of the drop ledger. */
@@ -156,6 +183,109 @@ export interface RecordingSettings {
   readonly waitSeconds: number;
 }
 
+/** Telephony module of the CRM: click-to-call, statuses, extensions. */
+export interface ModuleSettings {
+  /** Code of this connection in the CRM; default `asterisk-<enterprise id>`. */
+  readonly code: string;
+  readonly name: string;
+  /** https address of an SVG; undefined = the one we serve ourselves under the public URL. */
+  readonly logo: string | undefined;
+  /** Registered at every start; else by `module register` only. */
+  readonly atStart: boolean;
+  /** Source addresses (IP or CIDR) callbacks may come from; empty = any. */
+  readonly allowFrom: readonly string[];
+}
+
+/** What `makecall` may do. */
+export interface ClickSettings {
+  /** Dial plan context and priority of outgoing calls. Default `from-internal`, 1. */
+  readonly context: string;
+  readonly priority: number;
+  /** Channel of an employee's phone, `{extension}` filled in. Default `PJSIP/{extension}`. */
+  readonly channel: string;
+  /** How long her phone rings, seconds. Default 30. */
+  readonly timeoutSeconds: number;
+  /** Dial plan variable (`PJSIP_HEADER(add,Call-Info)=…` style name and value) that makes her phone answer by itself; undefined = she picks up. */
+  readonly autoAnswer: { readonly variable: string; readonly value: string } | undefined;
+  /** Numbers that may be called: E.164 patterns, `*` = any digits. Default: the enterprise's country (`+375*`). */
+  readonly allow: readonly string[];
+  /** How a number is dialled: `e164` (+375…), `digits` (375…), `national` (8029…). Default e164. */
+  readonly dial: 'e164' | 'digits' | 'national';
+  /** Most clicks in a minute. Default 6 and 60. */
+  readonly perEmployeePerMinute: number;
+  readonly perEnterprisePerMinute: number;
+}
+
+/** Look-up, creation and follow-up of customers. */
+export interface CustomerSettings {
+  /** Ask the CRM who calls. Default true. */
+  readonly lookup: boolean;
+  /** A found customer is asked again after so many minutes (default 360), an unknown number after (default 10). */
+  readonly freshMinutes: number;
+  readonly missMinutes: number;
+  readonly create: {
+    /** Default []: never. */
+    readonly when: readonly CreateWhen[];
+    /** First name of the card; `{phone}` `{name}` (what the line told) `{did}`. Default `{phone}`. */
+    readonly name: string;
+    /** Whose customer: who answered or dialled, a fixed user id, or nobody. Default `employee`. */
+    readonly manager: 'employee' | 'none' | number;
+    readonly source: { readonly source?: string; readonly medium?: string; readonly campaign?: string } | undefined;
+    /** `externalId` of the card is this and the digits; undefined = no externalId is sent (the shop owns that field). Default `tel-`. */
+    readonly externalIdPrefix: string | undefined;
+  };
+  /** What an incoming call nobody answered leaves behind; each undefined = nothing. */
+  readonly missed: {
+    readonly order:
+      | { readonly method: string; readonly status: string | undefined; readonly comment: string }
+      | undefined;
+    /** `{phone}` `{did}` `{time}` in `text`. `performer`: extension, or the responsible manager, then the default owner. */
+    readonly task:
+      | { readonly text: string; readonly withinMinutes: number; readonly performer: 'responsible' | string }
+      | undefined;
+    readonly note: string | undefined;
+  };
+  /** Minutes between polls of the CRM's history; 0 = off. Default 5. */
+  readonly historyMinutes: number;
+  /** What happens when an order reaches a status. */
+  readonly orderRules: readonly OrderRule[];
+}
+
+/** One rule on orders. */
+export interface OrderRule {
+  /** Status code of the CRM. */
+  readonly status: string;
+  /** Call the customer from the manager's phone, pause the manager's queue membership, or tell her by a CRM notification. */
+  readonly action: 'call' | 'pause' | 'notify';
+  /** Text of the notification; `{order}` `{customer}` `{status}`. */
+  readonly text: string | undefined;
+}
+
+/** Employee status in the CRM ↔ pause in queues. */
+export interface StatusSettings {
+  readonly toPbx: boolean;
+  readonly toCrm: boolean;
+  /** Member interface of an employee, `{extension}` filled in. Default `PJSIP/{extension}`. */
+  readonly interface: string;
+  /** Queues that are paused; empty = all she is a member of. */
+  readonly queues: readonly string[];
+}
+
+/** One receiver of our own webhooks. */
+export interface WebhookSettings {
+  /** Name, unique in the enterprise. */
+  readonly id: string;
+  readonly url: string;
+  /** Standard Webhooks secret, `whsec_` and base64 of 24 to 64 bytes. */
+  readonly secret: SecretRef;
+  readonly events: readonly WebhookEvent[];
+  /** Private and loopback addresses may be called. Default false. */
+  readonly allowPrivate: boolean;
+}
+
+/** What a receiver can be told. */
+export type WebhookEvent = 'call.incoming' | 'call.outgoing' | 'call.answered' | 'call.finished' | 'call.missed';
+
 /** One enterprise's account in RetailCRM. */
 export interface RetailCrmSettings {
   /** Base URL without a trailing slash, e.g. `https://acme.retailcrm.ru`. */
@@ -168,6 +298,8 @@ export interface RetailCrmSettings {
   readonly timezone: string | undefined;
   /** `http:` to a loopback address is allowed (emulator). */
   readonly allowInsecure: boolean;
+  /** undefined = no module of ours in the account; callbacks are not accepted. */
+  readonly module: ModuleSettings | undefined;
 }
 
 /** One tenant: one YAML file. */
@@ -192,6 +324,11 @@ export interface EnterpriseSettings {
   /** undefined = recordings are not linked. */
   readonly recordings: RecordingSettings | undefined;
   readonly policies: PolicySettings;
+  /** undefined = click-to-call is off. */
+  readonly clickToCall: ClickSettings | undefined;
+  readonly customers: CustomerSettings;
+  readonly statuses: StatusSettings;
+  readonly webhooks: readonly WebhookSettings[];
 }
 
 /** Everything: one `daemon.yaml` and its enterprises, in order of file name. */
