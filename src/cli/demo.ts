@@ -158,6 +158,15 @@ function demoSettings(emulator: Emulator, amiPort: number, dir: string): Setting
       log: { level: 'info', format: 'pretty' },
       enterprisesDir: dir,
       instance: 'demo',
+      http: {
+        enabled: false,
+        address: '127.0.0.1',
+        port: 0,
+        publicUrl: undefined,
+        trustProxy: [],
+        health: { address: '127.0.0.1', port: 0 },
+      },
+      agi: undefined,
     },
     enterprises: [enterprise],
   };

@@ -1,11 +1,15 @@
 import { dirname, resolve } from 'node:path';
 import type { DaemonYaml } from './daemon-schema.ts';
 import type { EnterpriseYaml } from './enterprise-schema.ts';
+import { callingCode } from './phones.ts';
 import type {
+  ClickSettings,
+  CustomerSettings,
   DaemonSettings,
   DatabaseSettings,
   EnterpriseSettings,
   HostSettings,
+  ModuleSettings,
   PolicySettings,
   SecretRef,
 } from './settings.ts';
@@ -21,6 +25,15 @@ export function buildDaemon(yaml: DaemonYaml, file: string): DaemonSettings {
     log: { level: yaml.log.level, format: yaml.log.format },
     enterprisesDir: resolve(dir, yaml.enterprises),
     instance: yaml.instance,
+    http: {
+      enabled: yaml.http.enabled,
+      address: yaml.http.address,
+      port: yaml.http.port,
+      publicUrl: yaml.http.public_url?.replace(/\/+$/, ''),
+      trustProxy: yaml.http.trust_proxy,
+      health: yaml.http.health,
+    },
+    agi: yaml.agi,
   });
 }
 
@@ -42,16 +55,25 @@ export function buildEnterprise(yaml: EnterpriseYaml, file: string): EnterpriseS
       webhookSecret: crm.webhook_secret && buildSecret(crm.webhook_secret, 'retailcrm.webhook_secret', dir),
       timezone: crm.timezone,
       allowInsecure: crm.allow_insecure,
+      module: crm.module && buildModule(crm.module, yaml.id),
     },
     hosts: yaml.hosts.map((host, index) => buildHost(host, `hosts[${index}]`, dir)),
-    dids: yaml.dids.map(({ number, name, site, upload }) => ({ number, name, site, upload })),
+    dids: yaml.dids.map(({ number, name, site, upload, create_customers }) => ({
+      number,
+      name,
+      site,
+      upload,
+      createCustomers: create_customers,
+    })),
     defaultDid: yaml.default_did,
-    employees: yaml.employees.map(({ extension, code, user, name, mobiles }) => ({
+    employees: yaml.employees.map(({ extension, code, user, name, mobiles, role, host }) => ({
       extension,
       code: code ?? extension,
       user,
       name,
       mobiles,
+      role,
+      host,
     })),
     recordings: yaml.recordings && {
       url: yaml.recordings.url,
@@ -59,6 +81,21 @@ export function buildEnterprise(yaml: EnterpriseYaml, file: string): EnterpriseS
       waitSeconds: yaml.recordings.wait_seconds,
     },
     policies: buildPolicies(yaml.policies),
+    clickToCall: yaml.click_to_call && buildClick(yaml.click_to_call, yaml.country),
+    customers: buildCustomers(yaml.customers),
+    statuses: {
+      toPbx: yaml.statuses.to_pbx,
+      toCrm: yaml.statuses.to_crm,
+      interface: yaml.statuses.interface,
+      queues: yaml.statuses.queues,
+    },
+    webhooks: yaml.webhooks.map((hook, index) => ({
+      id: hook.id,
+      url: hook.url,
+      secret: buildSecret(hook.secret, `webhooks[${index}].secret`, dir),
+      events: hook.events,
+      allowPrivate: hook.allow_private,
+    })),
   });
 }
 
@@ -101,6 +138,72 @@ function buildPolicies(yaml: EnterpriseYaml['policies']): PolicySettings {
     minimumSeconds: yaml.minimum_seconds,
     popups: yaml.popups,
   };
+}
+
+function buildModule(yaml: NonNullable<EnterpriseYaml['retailcrm']['module']>, id: string): ModuleSettings {
+  return {
+    code: yaml.code ?? `asterisk-${id}`,
+    name: yaml.name,
+    logo: yaml.logo,
+    atStart: yaml.at_start,
+    allowFrom: yaml.allow_from,
+  };
+}
+
+function buildClick(yaml: NonNullable<EnterpriseYaml['click_to_call']>, country: string): ClickSettings {
+  return {
+    context: yaml.context,
+    priority: yaml.priority,
+    channel: yaml.channel,
+    timeoutSeconds: yaml.timeout_seconds,
+    autoAnswer: yaml.auto_answer,
+    allow: (yaml.allow ?? [`${callingCode(country)}*`]).map((pattern) =>
+      pattern.startsWith('+') ? pattern : `+${pattern}`,
+    ),
+    dial: yaml.dial,
+    perEmployeePerMinute: yaml.per_employee_per_minute,
+    perEnterprisePerMinute: yaml.per_enterprise_per_minute,
+  };
+}
+
+function buildCustomers(yaml: EnterpriseYaml['customers']): CustomerSettings {
+  const { create, missed } = yaml;
+  return {
+    lookup: yaml.lookup,
+    freshMinutes: yaml.fresh_minutes,
+    missMinutes: yaml.miss_minutes,
+    create: {
+      when: create.when,
+      name: create.name,
+      manager: create.manager,
+      source: create.source && definedOnly(create.source),
+      externalIdPrefix: create.external_id_prefix === '' ? undefined : create.external_id_prefix,
+    },
+    missed: {
+      order: missed.order && { ...missed.order, status: missed.order.status },
+      task: missed.task && {
+        text: missed.task.text,
+        withinMinutes: missed.task.within_minutes,
+        performer: missed.task.performer,
+      },
+      note: missed.note,
+    },
+    historyMinutes: yaml.history_minutes,
+    orderRules: yaml.order_rules.map(({ status, action, text }) => ({ status, action, text })),
+  };
+}
+
+/** Without the keys that were left out: what is sent to the CRM has no empty fields. */
+function definedOnly(source: {
+  source?: string | undefined;
+  medium?: string | undefined;
+  campaign?: string | undefined;
+}): {
+  source?: string;
+  medium?: string;
+  campaign?: string;
+} {
+  return Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined));
 }
 
 /** The schema has seen to it that exactly one way is named. */

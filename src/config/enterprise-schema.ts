@@ -1,38 +1,9 @@
 import { z } from 'zod';
+import { clickToCallSchema, statusesSchema } from './click-schema.ts';
+import { createWhenList, customersSchema, retailcrmSchema, webhookSchema } from './crm-schema.ts';
 import { hostSchema } from './host-schema.ts';
 import { policiesSchema } from './policies-schema.ts';
-import {
-  RECORDING_PLACEHOLDERS,
-  country,
-  e164,
-  extension,
-  list,
-  secret,
-  slug,
-  text,
-  timezone,
-} from './schema-parts.ts';
-
-const retailcrmSchema = z
-  .strictObject({
-    url: z
-      .string()
-      .refine(isCrmUrl, 'must be the address of the account and nothing more, such as "https://acme.retailcrm.ru"')
-      .describe("Address of the account. https, unless allow_insecure and the address is this machine's own."),
-    key: secret.describe('API key with access to telephony, customers, users, settings and references.'),
-    site: text.optional().describe('Code of the site (shop) calls belong to when their DID names none.'),
-    webhook_secret: secret.optional().describe("The account's webhook secret, for triggers that call us back."),
-    timezone: timezone.optional().describe("Zone of the account's times. Default: asked from the CRM's settings."),
-    allow_insecure: z
-      .boolean()
-      .default(false)
-      .describe('Allows http:// to 127.0.0.1, ::1 or localhost: for the emulator. Default false.'),
-  })
-  .refine((crm) => crm.allow_insecure || !crm.url.startsWith('http:'), {
-    path: ['url'],
-    error: 'must start with https:// (http:// is only for the emulator on this machine, with "allow_insecure: true")',
-  })
-  .describe('The RetailCRM account.');
+import { RECORDING_PLACEHOLDERS, country, e164, extension, list, slug, text, timezone } from './schema-parts.ts';
 
 /** One number customers dial. */
 export const didSchema = z.strictObject({
@@ -40,6 +11,9 @@ export const didSchema = z.strictObject({
   name: text.optional().describe('What people call it: "Advertising", "Shop in Brest".'),
   site: text.optional().describe('Code of the CRM site (shop) of calls to this number.'),
   upload: z.boolean().default(true).describe('false: calls to this number are not told to the CRM. Default true.'),
+  create_customers: createWhenList
+    .optional()
+    .describe('Calls to this number that make a customer. Default: customers.create.when.'),
 });
 
 /** One employee. */
@@ -51,6 +25,11 @@ export const employeeSchema = z.strictObject({
     .default([])
     .describe('Her own mobile phones: a call from one is not a customer call, a forward to one is answered by her.'),
   code: text.optional().describe('The code the CRM knows her by, if it is not the extension.'),
+  role: z
+    .enum(['employee', 'supervisor'])
+    .default('employee')
+    .describe("supervisor: may listen to, transfer and end other people's calls through the API. Default employee."),
+  host: slug.optional().describe('Id of the host her phone is on. Default: the first one.'),
 });
 
 const recordingsSchema = z
@@ -94,20 +73,15 @@ export const enterpriseSchema = z
     employees: list(employeeSchema).default([]).describe('Who answers the phone, and who she is in the CRM.'),
     recordings: recordingsSchema.optional(),
     policies: policiesSchema,
+    click_to_call: clickToCallSchema.optional(),
+    customers: customersSchema,
+    statuses: statusesSchema,
+    webhooks: list(webhookSchema, 20).default([]).describe('Who else is told of calls.'),
   })
   .describe('An enterprise of the asterisk-retailcrm daemon');
 
 /** The file as the operator may write it, defaults filled in. */
 export type EnterpriseYaml = z.output<typeof enterpriseSchema>;
-
-/** Whether the URL is a bare https (or loopback http) origin with an optional path. */
-function isCrmUrl(value: string): boolean {
-  if (!URL.canParse(value) || /[\s?#]/.test(value)) return false;
-  const url = new URL(value);
-  if (url.username !== '' || url.password !== '') return false;
-  const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
-  return url.protocol === 'https:' || (url.protocol === 'http:' && loopback);
-}
 
 /** What is wrong with a link of recordings; undefined = nothing. */
 function recordingUrlError(url: string): string | undefined {

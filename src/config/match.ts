@@ -1,8 +1,8 @@
 import type { EnterpriseSettings, HostSettings, TrunkSettings } from './settings.ts';
 
-/** `PJSIP/provider-by-0000002a` → `PJSIP/provider-by`; `Local/150@ctx-00000001;2` → `Local/150@ctx`. */
+/** The end point of a channel: `PJSIP/provider-by-0000002a` → `PJSIP/provider-by`; `Local/150@ctx-00000001;2` → `Local/150@ctx`. */
 export function channelStem(channel: string): string {
-  return channel.replace(/-[0-9a-f]{8}(;[12])?$/, '');
+  return channel.replace(/-[0-9a-f]{6,}(?:;[12])?$/i, '');
 }
 
 /** The outside line a channel belongs to; undefined = none of the configured ones. */

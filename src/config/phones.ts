@@ -1,6 +1,7 @@
 import {
   type CountryCode,
   type PhoneNumber,
+  getCountryCallingCode,
   isSupportedCountry,
   parsePhoneNumberFromString,
 } from 'libphonenumber-js/max';
@@ -54,6 +55,11 @@ export function normalisePhone(raw: string | undefined, countries: readonly stri
   if (cache.size >= CACHE_LIMIT) for (const oldest of cache.keys()) if (cache.delete(oldest)) break;
   cache.set(key, result);
   return result;
+}
+
+/** `+375` of `BY`; `+` of a country whose numbering plan is not known. */
+export function callingCode(country: string): string {
+  return isSupportedCountry(country) ? `+${getCountryCallingCode(country)}` : '+';
 }
 
 function normalise(raw: string, countries: readonly string[]): NormalisedPhone {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { isSupportedCountry } from 'libphonenumber-js/max';
 import { z } from 'zod';
 
@@ -38,6 +39,11 @@ export const address = z
     /^(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/,
     'must be a host name or an IP address without port and scheme: "pbx.example" with "port: 5038" beside it',
   );
+
+/** An address or a range of them. */
+export const ipRange = z
+  .string()
+  .refine(isIpRange, 'must be an IP address or a range: "203.0.113.7", "203.0.113.0/24"');
 
 /** Regular expression of extensions. */
 export const extensionPattern = z
@@ -112,6 +118,13 @@ function extensionPatternError(source: string): string | undefined {
   } catch {
     return 'is not a regular expression; such as "1[0-9][0-9]" or "[0-9]{3}" would be';
   }
+}
+
+function isIpRange(value: string): boolean {
+  const [ip = '', bits, more] = value.split('/');
+  const version = isIP(ip);
+  if (version === 0 || more !== undefined) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }
 
 /** Whether this Node knows the zone. */
