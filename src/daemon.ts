@@ -111,7 +111,12 @@ function running(
 
 /** Reads every secret once, so that a missing one is told before anything is started, and all missing ones together. */
 function checkSecrets(settings: Settings): void {
-  const refs = settings.enterprises.flatMap((one) => [one.retailcrm.key, ...one.hosts.map((host) => host.ami.secret)]);
+  const refs = settings.enterprises.flatMap((one) => [
+    one.retailcrm.key,
+    ...(one.retailcrm.webhookSecret === undefined ? [] : [one.retailcrm.webhookSecret]),
+    ...one.hosts.map((host) => host.ami.secret),
+    ...one.webhooks.map((hook) => hook.secret),
+  ]);
   const problems = refs.flatMap((ref) => {
     try {
       resolveSecret(ref);

@@ -11,6 +11,7 @@ export function checkEnterprise(draft: Draft): Problem[] {
     ...checkEmployees(draft),
     ...checkPatterns(draft),
     ...checkDefaultDid(draft),
+    ...checkEmployeeHosts(draft),
   ];
 }
 
@@ -89,7 +90,7 @@ function addressesOf({ hosts }: Draft): Placed<string>[] {
 }
 
 function checkUnique(draft: Draft): Problem[] {
-  const { hosts, employees, yaml } = draft;
+  const { hosts, employees, webhooks, yaml } = draft;
   const once = (entries: readonly Placed<string>[], says: (value: string) => string): Problem[] =>
     repeated(
       entries.map((entry) => ({ ...entry, yaml })),
@@ -122,6 +123,10 @@ function checkUnique(draft: Draft): Problem[] {
       (extension) => `extension "${extension}" already belongs to the employee in`,
     ),
     ...once(codes, (code) => `CRM code "${code}" already belongs to the employee in`),
+    ...once(
+      webhooks.map(({ value, path }) => ({ value: value.id, path: [...path, 'id'] })),
+      (id) => `receiver "${id}" is already in`,
+    ),
     ...once(mobiles, (mobile) => `${mobile} is already a mobile in`),
   ];
 }
@@ -178,4 +183,12 @@ function checkPatterns({ hosts, dids, employees, allEmployees, yaml }: Draft): P
 function checkDefaultDid({ defaultDid, dids, allDids, yaml }: Draft): Problem[] {
   if (!defaultDid || !allDids || dids.some(({ value }) => value.number === defaultDid.value)) return [];
   return [yaml.problem('error', defaultDid.path, `${defaultDid.value} is not among dids; add it there`)];
+}
+
+function checkEmployeeHosts({ hosts, allHosts, employees, yaml }: Draft): Problem[] {
+  const known = hosts.map(({ value }) => value.id);
+  return employees.flatMap(({ value: { host }, path }) => {
+    if (host === undefined || !allHosts || known.includes(host)) return [];
+    return [yaml.problem('error', [...path, 'host'], `there is no host "${host}"; known are ${known.join(', ')}`)];
+  });
 }

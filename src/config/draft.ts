@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { didSchema, employeeSchema, enterpriseSchema } from './enterprise-schema.ts';
+import { webhookSchema } from './crm-schema.ts';
 import { hostSchema } from './host-schema.ts';
 import { extension } from './schema-parts.ts';
 import type { YamlFile } from './yaml-file.ts';
@@ -25,6 +26,7 @@ export interface Draft {
   readonly employees: readonly Placed<z.output<typeof employeeSchema>>[];
   readonly allEmployees: boolean;
   readonly defaultOwner: Placed<string> | undefined;
+  readonly webhooks: readonly Placed<z.output<typeof webhookSchema>>[];
 }
 
 /** Takes the file apart; each part is validated by itself. */
@@ -57,6 +59,7 @@ export function draftOf(yaml: YamlFile): Draft {
     employees: employees.sound,
     allEmployees: employees.all,
     defaultOwner: one(extension, 'policies', 'default_owner'),
+    webhooks: each(webhookSchema, 'webhooks').sound,
   };
 }
 

@@ -29,6 +29,8 @@ describe('which outside line a channel belongs to', () => {
   test.each([
     ['PJSIP/provider-by-0000002a', 'PJSIP/provider-by'],
     ['Local/150@from-queue-00000001;2', 'Local/150@from-queue'],
+    ['Local/150@from-queue-0001;2', 'Local/150@from-queue-0001;2'],
+    ['DAHDI/1-000001', 'DAHDI/1'],
     ['SIP/a-b-c', 'SIP/a-b-c'],
   ])('%s without its number is %s', (channel, stem) => {
     expect(channelStem(channel)).toBe(stem);
