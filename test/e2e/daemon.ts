@@ -119,7 +119,7 @@ export class DaemonUnderTest {
     await mkdir(join(this.#dir, 'enterprises'), { recursive: true });
     await writeFile(
       join(this.#dir, 'daemon.yaml'),
-      'database:\n  url: { env: E2E_DATABASE_URL }\nlog:\n  level: debug\n',
+      'database:\n  url: { env: E2E_DATABASE_URL }\nlog:\n  level: debug\nhttp: { port: 0, health: { port: 0 } }\n',
     );
     await writeFile(join(this.#dir, 'enterprises/e2e.yaml'), this.#enterprise());
     // The zone comes from the CRM: popups are on their way from then on.

@@ -63,7 +63,7 @@ export class DaemonProcess {
   }): Promise<DaemonProcess> {
     const { main, dir, databaseUrl, tenants, level = 'info' } = options;
     await mkdir(join(dir, 'enterprises'), { recursive: true });
-    const yaml = `database:\n  url: { env: FAULTS_DATABASE_URL }\nlog:\n  level: ${level}\n`;
+    const yaml = `database:\n  url: { env: FAULTS_DATABASE_URL }\nlog:\n  level: ${level}\nhttp: { port: 0, health: { port: 0 } }\n`;
     await writeFile(join(dir, 'daemon.yaml'), yaml);
     const env: NodeJS.ProcessEnv = { ...process.env, FAULTS_DATABASE_URL: databaseUrl };
     for (const [index, tenant] of tenants.entries()) {
