@@ -1,6 +1,5 @@
 import type { HostRules, Phone, Policies, Side } from './calls/rules.ts';
-import { withoutSuffix } from './calls/topology.ts';
-import { isBlacklisted, isExtension, trunkOf } from './config/match.ts';
+import { channelStem, isBlacklisted, isExtension, trunkOf } from './config/match.ts';
 import { normalisePhone } from './config/phones.ts';
 import type { EnterpriseSettings, HostSettings, PolicySettings } from './config/settings.ts';
 
@@ -45,7 +44,7 @@ export function hostRules(
     policies: policies(enterprise.policies),
     recordingVariables: ['MIXMONITOR_FILENAME', 'REC_FILE'],
     side(channel) {
-      const stem = withoutSuffix(channel);
+      const stem = channelStem(channel);
       const known = sides.get(stem);
       if (known !== undefined) return known;
       const side = sideOf(channel, stem, enterprise, host);

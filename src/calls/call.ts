@@ -111,6 +111,11 @@ export interface Call {
   initiatedBy: string | undefined;
   /** out: the call was started by an Originate (click-to-call). */
   originated: boolean;
+  /**
+   * out: a forwarded or transferred leg that the policy makes a call of its own. Nobody dialled it, so nobody is shown a
+   * popup; `initiatedBy` is who gave the customer away. Absent in calls stored by 0.1.0.
+   */
+  forwarded?: boolean;
   startedAt: Instant;
   customerLegAt: Instant | undefined;
   /** First ring or queue entry; IVR excluded. */

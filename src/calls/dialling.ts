@@ -10,7 +10,6 @@ import type { HostState } from './state.ts';
 import { foldGroups } from './talking.ts';
 import { forget, keep, newCall, tell, tellRing } from './telling.ts';
 import type { Channel, Group } from './topology.ts';
-import { withoutSuffix } from './topology.ts';
 
 /** `DialBegin`: a phone, an outside leg or a wire is dialled. */
 export function dialBegin(host: HostState, event: Extract<HostEvent, { event: 'DialBegin' }>, facts: Fact[]): void {
@@ -27,7 +26,7 @@ export function dialBegin(host: HostState, event: Extract<HostEvent, { event: 'D
   if (dest.side.side === 'employee') phoneCalled(host, dest, at, facts);
   else if (dest.side.side === 'trunk') outsideCalled(host, dest, event.chan?.callerNum, at, facts);
   else if (dest.side.side === 'unknown') {
-    facts.push({ fact: 'unknown channel', at, linkedid: dest.linkedid, channel: withoutSuffix(dest.name) });
+    facts.push({ fact: 'unknown channel', at, linkedid: dest.linkedid, channel: dest.side.name });
   }
 }
 
@@ -90,6 +89,7 @@ function outsideCalled(host: HostState, dest: Channel, shown: string | undefined
   }
 
   const first = ownCall ? dest : root;
+  const forwarded = ownCall && root.side.side !== 'employee';
   const externalPhone = host.rules.phone(shown, country);
   const shownPhone = externalPhone.kind === 'phone' ? externalPhone.e164 : undefined;
   const internal = [...group.calls].map((id) => host.calls.get(id)).find((call) => call?.direction === 'internal');
@@ -102,14 +102,15 @@ function outsideCalled(host: HostState, dest: Channel, shown: string | undefined
     externalPhone: shownPhone === number ? undefined : shownPhone,
     trunk,
     customerLegAt: dest.createdAt,
-    initiatedBy: employeeOf(host, root),
+    initiatedBy: forwarded ? forwarderOf(owner, root) : employeeOf(host, root),
     originated: click,
+    forwarded,
     rang: internal?.rang ?? originatedRings(root),
     recordings: internal?.recordings ?? [],
     excluded: excluded(host, customer, shownPhone),
   });
   if (internal !== undefined) forget(host, internal);
-  const begun = { ...call, startedAt: root.createdAt };
+  const begun = ownCall ? call : { ...call, startedAt: root.createdAt };
   keep(host, begun);
   for (const ring of begun.rang) host.rings.set(ring.uniqueid, begun.externalId);
   takeStashed(host, begun.externalId, at, facts);
@@ -131,6 +132,20 @@ function ownerOfOutsideLeg(host: HostState, root: Channel, group: Group): Call |
   if (host.rules.policies.forwardedLegs === 'own_call') return undefined;
   const call = talksWithCustomer(host, ext);
   return call?.direction === 'in' ? call : undefined;
+}
+
+/**
+ * Who gave the customer away to an outside party: who transferred her, whose phone answered 302, or whose phone rings
+ * beside it (follow-me). undefined: the dial plan alone, or too many to say.
+ */
+function forwarderOf(owner: Call, root: Channel): string | undefined {
+  const transfer = owner.transfers.at(-1);
+  if (transfer?.result === 'pending') return transfer.from;
+  const redirecting = owner.rang.findLast((ring) => ring.outcome === 'forwarded');
+  if (redirecting !== undefined) return redirecting.ext;
+  const beside = owner.rang.filter((ring) => ring.root === root.uniqueid && ring.endedAt === undefined);
+  const exts = new Set(beside.map((ring) => ring.ext));
+  return exts.size === 1 ? beside[0]?.ext : undefined;
 }
 
 /** Trunk failover: the outgoing call goes on over another outside leg. */

@@ -104,15 +104,6 @@ export type HostEvent =
       secondTransferer: ChannelSnapshot | undefined;
     }
   | { event: 'QueueCallerJoin'; at: Instant; chan: ChannelSnapshot; queue: string }
-  /** Originate (ours or another client's) reported; `uniqueid` is undefined for failures without ChannelId. */
-  | {
-      event: 'OriginateResponse';
-      at: Instant;
-      uniqueid: string | undefined;
-      actionId: string | undefined;
-      success: boolean;
-      reason: number | undefined;
-    }
   | { event: 'Shutdown'; at: Instant; restart: boolean }
   /** The connection to the host is gone. Nothing is cleared: the next Resync tells what still lives. */
   | { event: 'Disconnected'; at: Instant }

@@ -143,7 +143,6 @@ export class HostCalls {
           tellLeg(this.#state, channel, { input: 'queued', at: event.at, queue: event.queue }, facts);
         break;
       }
-      case 'OriginateResponse':
       case 'Shutdown':
       case 'Tick':
         break;

@@ -3,7 +3,6 @@ import type { Call } from './call.ts';
 import type { Party } from './machine.ts';
 import type { HostState } from './state.ts';
 import type { Channel } from './topology.ts';
-import { withoutSuffix } from './topology.ts';
 
 /** The live call whose customer's or first channel this is. */
 export function legCall(host: HostState, uniqueid: string): Call | undefined {
@@ -62,10 +61,11 @@ export function partyOf(host: HostState, channel: Channel): Party {
       if (phone.kind === 'phone') return { party: phone.e164, kind: 'outside' };
       return { party: channel.firstNum ?? 'anonymous', kind: side.side === 'interhost' ? 'employee' : 'outside' };
     }
+    case 'unknown':
+      return { party: side.name, kind: 'unknown' };
     case 'local':
     case 'service':
-    case 'unknown':
-      return { party: withoutSuffix(channel.name).replace(/^[^/]*\//, ''), kind: 'unknown' };
+      return { party: channel.name, kind: 'unknown' };
   }
 }
 

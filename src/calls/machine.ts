@@ -57,8 +57,6 @@ export function advance(call: Call, input: CallInput, policies: Policies): Step 
   if (call.state === 'ended') return { call, facts: [] };
   switch (input.input) {
     case 'phone called': {
-      // A snapshot tells of a ring again that is known already.
-      if (call.rang.some((ring) => ring.uniqueid === input.uniqueid)) return { call, facts: [] };
       // The snapshot after a restart tells again of phones that were called before it.
       if (call.rang.some((one) => one.uniqueid === input.uniqueid)) {
         return input.ringing ? bell(call, input.uniqueid, input.at) : { call, facts: [] };
@@ -123,9 +121,10 @@ export function deadline(call: Call): Instant | undefined {
   return due;
 }
 
-/** Everybody who talked with the customer, in order, each once. */
+/** Everybody who talked with the customer, in order; one who comes back after somebody else is named again. */
 export function handledBy(call: Call): string[] {
-  return [...new Set(call.talks.map((talk) => talk.party))];
+  const parties = call.talks.map((talk) => talk.party);
+  return parties.filter((party, index) => party !== parties[index - 1]);
 }
 
 function bell(call: Call, uniqueid: string, at: Instant): Step {

@@ -26,7 +26,7 @@ export interface CallRecord {
   answeredBy: string | null;
   /** All who did, in order. */
   handledBy: string[] | null;
-  /** out and internal: who began the call. */
+  /** out and internal: who began the call; of a leg that was forwarded or transferred, who gave the customer away. */
   initiatedBy: string | null;
   rang: { ext: string; at: string; outcome: RingOutcome }[];
   transfers: { type: Transfer['type']; from: string; to: string | null; at: string; result: Transfer['result'] }[];

@@ -15,7 +15,7 @@ export type Side =
   | { side: 'local' }
   /** Asterisk's own helpers (announcers, bridge channels, parking): never a party. */
   | { side: 'service' }
-  /** Fits no pattern. Counted and shown by the doctor; a party if it talks, because a call must not look missed. */
+  /** Fits no pattern. Shown by the doctor; a party under its bare name if it talks, because a call must not look missed. */
   | { side: 'unknown'; name: string };
 
 /** What a number on the wire turned out to be. */

@@ -99,7 +99,13 @@ export function newCall(host: HostState, first: Channel, direction: Call['direct
     detail: undefined,
     cause: undefined,
     joinedLate: first.late,
-    story: [{ at: first.createdAt, says: `begins on ${first.name}`, state: 'new' }],
+    story: [
+      {
+        at: first.createdAt,
+        says: first.late ? `begins on ${first.name}; it ran already when we came` : `begins on ${first.name}`,
+        state: 'new',
+      },
+    ],
     excluded: undefined,
     ...more,
   };

@@ -50,12 +50,6 @@ interface Bridge {
   readonly members: Set<string>;
 }
 
-/** `PJSIP/provider-by-00000001` → `PJSIP/provider-by`; `Local/150@ctx-0001;2` → `Local/150@ctx-0001`. */
-export function withoutSuffix(name: string): string {
-  if (name.startsWith('Local/')) return name.replace(/;[12]$/, '');
-  return name.replace(/-[0-9a-f]{6,}(?:;[12])?$/i, '');
-}
-
 /**
  * Who exists on one host and who is wired to whom: channels, bridges, groups. It only keeps books; what a change means
  * for a call is decided elsewhere. Its memory is the host's live channels, no more.

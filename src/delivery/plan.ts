@@ -81,7 +81,7 @@ export function plan(fact: Fact, settings: PlanSettings): PlannedRequest[] {
     case 'handed over':
       return [];
     case 'call.outgoing':
-      return call.initiatedBy === undefined
+      return call.initiatedBy === undefined || call.forwarded === true
         ? []
         : popup('out', [call.initiatedBy], fact.at, fact.at + POPUP_MS, call, settings, undefined);
     case 'rung':
@@ -92,8 +92,7 @@ export function plan(fact: Fact, settings: PlanSettings): PlannedRequest[] {
       return popup('hangup', fact.losers, fact.at, fact.at + HANGUP_MS, call, settings, 'answered');
     case 'call.finished':
     case 'call.missed': {
-      const shown = call.direction === 'out' && call.initiatedBy !== undefined && call.customerUniqueid !== undefined;
-      const open = shown ? [...new Set([call.initiatedBy ?? '', ...fact.open])] : fact.open;
+      const open = [...new Set([...dialler(call), ...fact.open])];
       const status = hangupStatus(call.result ?? 'unknown', gaveUp(call));
       return [
         ...popup('hangup', open, fact.at, fact.at + HANGUP_MS, call, settings, status),
@@ -101,6 +100,12 @@ export function plan(fact: Fact, settings: PlanSettings): PlannedRequest[] {
       ];
     }
   }
+}
+
+/** Who was shown the popup of an outgoing call: the employee who dialled, once an outside leg existed. */
+function dialler(call: Call): string[] {
+  const shown = call.direction === 'out' && call.customerUniqueid !== undefined && call.forwarded !== true;
+  return shown && call.initiatedBy !== undefined ? [call.initiatedBy] : [];
 }
 
 /** The side that called gave up, rather than being let ring out. */
@@ -128,6 +133,8 @@ function popup(
   status: string | undefined,
 ): PlannedRequest[] {
   if (exts.length === 0 || !settings.popups[type]) return [];
+  // What was never shown needs no end.
+  if (type === 'hangup' && call.direction !== 'internal' && !settings.popups[call.direction]) return [];
   const codes = exts.map((ext) => settings.codeOf(ext));
   const ours = ourNumber(call, settings);
   const site = settings.siteOf(ours);

@@ -213,9 +213,13 @@ describe('what a step leaves behind', () => {
     expect(called).toMatchObject({ queue: 'sales', offeredAt: 700 });
   });
 
-  test('everybody who talked is named once, in order', () => {
-    const talk = (party: string): Call['talks'][number] => ({ party, kind: 'employee', from: 0, to: 1 });
-    expect(handledBy(talkingCall({ talks: [talk('150'), talk('151'), talk('150')] }))).toEqual(['150', '151']);
+  test.each([
+    { says: 'one after the other', talked: ['150', '151'], handled: ['150', '151'] },
+    { says: 'taken back from hold or parking: not named twice', talked: ['150', '150'], handled: ['150'] },
+    { says: 'back after somebody else: named again', talked: ['150', '151', '150'], handled: ['150', '151', '150'] },
+  ])('everybody who talked, in order: $says', ({ talked, handled }) => {
+    const talks = talked.map((party) => ({ party, kind: 'employee' as const, from: 0, to: 1 }));
+    expect(handledBy(talkingCall({ talks }))).toEqual(handled);
   });
 });
 

@@ -83,6 +83,16 @@ describe('which fact becomes which request', () => {
       sends: [],
     },
     {
+      name: '… and nowhere if she did not dial but gave a customer away',
+      fact: { fact: 'call.outgoing', at: 1000, call: newCall({ ...out, forwarded: true }) },
+      sends: [],
+    },
+    {
+      name: 'the end of a forwarded leg closes nothing',
+      fact: finished(ended({ ...out, forwarded: true })),
+      sends: ['upload'],
+    },
+    {
       name: 'the end closes what is open and uploads',
       fact: finished(ended(), ['150']),
       sends: ['hangup code150 answered', 'upload'],
@@ -131,15 +141,20 @@ describe('which fact becomes which request', () => {
     expect(requests(missed({ detail: 'voicemail' }, ['150']), { policies })).toEqual(['hangup code150 no answered']);
   });
 
-  test.each(['in', 'out', 'hangup'] as const)('popups of type %s can be switched off', (type) => {
-    const facts: Fact[] = [
-      { fact: 'rung', at: 1150, since: 1000, call: ringingCall(), exts: ['150'] },
-      { fact: 'call.outgoing', at: 1000, call: newCall(out) },
-      { fact: 'stopped ringing', at: 2000, call: ringingCall(), exts: ['150'] },
-    ];
-    const popups = { ...settings.popups, [type]: false };
-    const types = facts.flatMap((fact) => plan(fact, { ...settings, popups })).map((one) => one.type);
-    expect(types).toEqual(['in', 'out', 'hangup'].filter((one) => one !== type));
+  test.each([
+    { off: 'in', left: { in: [], out: ['out', 'hangup'] } },
+    { off: 'out', left: { in: ['in', 'hangup'], out: [] } },
+    { off: 'hangup', left: { in: ['in'], out: ['out'] } },
+  ])('popups of type $off can be switched off, and with them the ends of what was not shown', ({ off, left }) => {
+    const popups = { ...settings.popups, [off]: false };
+    const typesOf = (facts: Fact[]): (string | undefined)[] =>
+      facts.flatMap((fact) => plan(fact, { ...settings, popups })).flatMap(({ type }) => type ?? []);
+    const rung: Fact = { fact: 'rung', at: 0, since: 0, call: ringingCall(), exts: ['150'] };
+    const dialled: Fact = { fact: 'call.outgoing', at: 0, call: newCall(out) };
+    expect({
+      in: typesOf([rung, finished(ended(), ['150'])]),
+      out: typesOf([dialled, finished(ended(out))]),
+    }).toEqual(left);
   });
 });
 
