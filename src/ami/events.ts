@@ -1,7 +1,19 @@
 import type { ChannelSnapshot, ChannelState, HostEvent, Instant } from '../calls/events.ts';
 import { type AmiMessage, bareRecord, unescapeC } from './message.ts';
 
-/** The events the core is told of, and the two that speak of the connection itself. Everything else is never decoded. */
+/**
+ * Events that say nothing about calls and are handed on as they are (`HostLinkOptions.onNotice`): what became of an
+ * Originate, who listens to whom, who is paused in her queues (`QueueMemberPaused` before Asterisk 12).
+ */
+export const noticedEvents: ReadonlySet<string> = new Set([
+  'OriginateResponse',
+  'ChanSpyStart',
+  'ChanSpyStop',
+  'QueueMemberPause',
+  'QueueMemberPaused',
+]);
+
+/** The events the core is told of, those handed on as they are, and the two that speak of the connection itself. Everything else is never decoded. */
 export const neededEvents: ReadonlySet<string> = new Set([
   'Newchannel',
   'Newstate',
@@ -14,9 +26,9 @@ export const neededEvents: ReadonlySet<string> = new Set([
   'BlindTransfer',
   'AttendedTransfer',
   'QueueCallerJoin',
-  'OriginateResponse',
   'Shutdown',
   'FullyBooted',
+  ...noticedEvents,
 ]);
 
 /** Channel variables the core wants from `VarSet`: the recording's name and the id of a click. */
@@ -80,15 +92,6 @@ export function toHostEvent(
       const queue = textOf(message, 'Queue');
       return chan && queue !== undefined ? { event, at: instantOf(message, arrivedAt), chan, queue } : undefined;
     }
-    case 'OriginateResponse':
-      return {
-        event,
-        at: instantOf(message, arrivedAt),
-        uniqueid: textOf(message, 'Uniqueid'),
-        actionId: textOf(message, 'ActionID'),
-        success: message.get('Response') === 'Success',
-        reason: numberOf(message, 'Reason'),
-      };
     case 'Shutdown':
       return { event, at: instantOf(message, arrivedAt), restart: message.get('Restart') === 'True' };
     default:

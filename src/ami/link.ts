@@ -4,7 +4,7 @@ import type { ActionOutcome, ListOutcome } from './actions.ts';
 import { AmiClient, type AmiClientOptions, type AmiSession } from './client.ts';
 import { systemClock } from './clock.ts';
 import type { CloseReason, StreamCounters } from './connection.ts';
-import { defaultVariables, neededEvents, toHostEvent } from './events.ts';
+import { defaultVariables, neededEvents, noticedEvents, toHostEvent } from './events.ts';
 import type { AmiMessage } from './message.ts';
 import type { ActionFields } from './outgoing.ts';
 import { type HostSnapshot, isFreshBoot, type LastSeen, takeSnapshot } from './snapshot.ts';
@@ -36,6 +36,11 @@ export interface HostLinkOptions extends Omit<AmiClientOptions, 'wanted' | 'vari
    */
   onEvents: (events: HostEvent[]) => void;
   onState?: ((status: LinkStatus) => void) | undefined;
+  /**
+   * An event that is not the core's (`noticedEvents`), at once, whatever state the link is in. It may come before events
+   * of the same piece of the stream that `onEvents` hands on. A throw is logged and stops nothing.
+   */
+  onNotice?: ((message: AmiMessage, arrivedAt: Instant) => void) | undefined;
   /** The host refuses our login; see `AmiListener`. */
   onAuthRefused?: ((reason: CloseReason) => void) | undefined;
   /** Channel variables to report. Default `MIXMONITOR_FILENAME`, `X_CRM_ID`. */
@@ -123,6 +128,10 @@ export class HostLink {
   }
 
   #take(message: AmiMessage, arrivedAt: Instant): void {
+    if (noticedEvents.has(message.name)) {
+      this.#options.onNotice?.(message, arrivedAt); // the client guards its listener
+      return;
+    }
     const event = toHostEvent(message, arrivedAt, this.#options.variables ?? defaultVariables);
     if (!event) return;
     this.#stamped = message.get('Timestamp') !== undefined;

@@ -67,6 +67,61 @@ function holdStatus(ami: FakeAmi): () => void {
 
 const heardAll = (heard: Heard, count: number) => heard.until(() => heard.all.length >= count);
 
+describe('events that are not about calls', () => {
+  test('are handed on as they are, and never reach the core', async () => {
+    const ami = await startFake();
+    const notices: string[] = [];
+    const { heard } = startLink(ami, {
+      onNotice: (notice) => {
+        notices.push(`${notice.name} ${notice.get('Uniqueid') ?? notice.get('Interface') ?? ''}`);
+        heard.changed();
+      },
+    });
+    const session = await ami.nextLogin();
+    await heardAll(heard, 1);
+    session.event('OriginateResponse', { Response: 'Failure', Reason: 0, Uniqueid: 'crm-1' });
+    session.event('QueueMemberPause', { Queue: 'sales', Interface: 'PJSIP/150', Paused: 1 });
+    session.event('Hangup', channel('1.1'));
+    await heardAll(heard, 2);
+    expect(notices).toEqual(['OriginateResponse crm-1', 'QueueMemberPause PJSIP/150']);
+    expect(heard.story).toEqual(['Resync ', 'Hangup 1.1']);
+  });
+
+  test('do not wait for the snapshot', async () => {
+    const ami = await startFake();
+    holdStatus(ami);
+    const told = new Told();
+    let notices = 0;
+    startLink(ami, {
+      onNotice: () => {
+        notices++;
+        told.changed();
+      },
+    });
+    const session = await ami.nextLogin();
+    await ami.received('Status');
+    session.event('OriginateResponse', { Response: 'Success', Reason: 4, Uniqueid: 'crm-1' });
+    await told.until(() => notices === 1);
+  });
+
+  test('a throw stops nothing', async () => {
+    const ami = await startFake();
+    const { log, lines } = memoryLog();
+    const { heard } = startLink(ami, {
+      log,
+      onNotice: () => {
+        throw new Error('no');
+      },
+    });
+    const session = await ami.nextLogin();
+    await heardAll(heard, 1);
+    session.event('ChanSpyStart', { SpyerChannel: 'PJSIP/152-1', SpyeeChannel: 'PJSIP/150-1' });
+    session.event('Hangup', channel('1.1'));
+    await heardAll(heard, 2);
+    expect(lines.join()).toContain('onMessage failed');
+  });
+});
+
 describe('after a login', () => {
   test('Resync comes first, then what was kept, in order, then life', async () => {
     const ami = await startFake({ fullyBooted: 'held' });
