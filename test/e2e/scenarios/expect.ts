@@ -108,6 +108,28 @@ export function inbound(customer: Call, story: InboundStory): ExpectedCall {
   };
 }
 
+/** Somebody's phone in a hand-over, and the moment the customer got her, if it is not when she picked up. */
+type Talker = [phone: Phone, call: Call, at?: number];
+
+/** An inbound call whose customer talked to the first and was handed over to the second; nobody else rang. */
+export function handedOver(
+  customer: Call,
+  story: { from: string; did: string },
+  [phone, call]: Talker,
+  [nextPhone, next, at = next.at.answered]: Talker,
+  transfer: Transfer,
+): ExpectedCall {
+  return inbound(customer, {
+    ...story,
+    talked: [
+      [phone.ext, call.at.answered],
+      [nextPhone.ext, at],
+    ],
+    rang: [rang(phone, call, 'answered'), rang(nextPhone, next, 'answered')],
+    transfers: [transfer],
+  });
+}
+
 /** The same person twice in a row is one person: taken back from the parking lot, for instance. */
 function withoutRepeats(names: string[]): string[] {
   return names.filter((name, index) => name !== names[index - 1]);

@@ -1,6 +1,6 @@
 /** A call changes hands: by the phone (REFER), by keys (DTMF), by AMI. */
 import { pass } from '../lab/wait.ts';
-import { gave, happened, inbound, outbound, rang, type Scenario } from './expect.ts';
+import { gave, handedOver, happened, inbound, outbound, rang, type Scenario } from './expect.ts';
 import { channelOf, hangUp, outsidePicksUp, picksUp, rings, talkMs, talkTo150 } from './play.ts';
 
 const did = '+375171234503';
@@ -20,16 +20,13 @@ export const transferScenarios: Scenario[] = [
       await pass(talkMs);
       await hangUp(customer, at151);
       return [
-        inbound(customer, {
-          from,
-          did,
-          talked: [
-            ['150', at150.at.answered],
-            ['151', at151.at.answered],
-          ],
-          rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [gave('blind', '150', '151', at150.at.transferred)],
-        }),
+        handedOver(
+          customer,
+          { from, did },
+          [lab.phone150, at150],
+          [lab.phone151, at151],
+          gave('blind', '150', '151', at150.at.transferred),
+        ),
       ];
     },
   },
@@ -46,16 +43,13 @@ export const transferScenarios: Scenario[] = [
       await pass(talkMs);
       await hangUp(customer, at151);
       return [
-        inbound(customer, {
-          from,
-          did,
-          talked: [
-            ['150', at150.at.answered],
-            ['151', at151.at.answered],
-          ],
-          rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [gave('blind', '150', '151', at151.at.started)],
-        }),
+        handedOver(
+          customer,
+          { from, did },
+          [lab.phone150, at150],
+          [lab.phone151, at151],
+          gave('blind', '150', '151', at151.at.started),
+        ),
       ];
     },
   },
@@ -219,16 +213,13 @@ export const transferScenarios: Scenario[] = [
       await pass(talkMs);
       await hangUp(customer, at151);
       return [
-        inbound(customer, {
-          from,
-          did,
-          talked: [
-            ['150', at150.at.answered],
-            ['151', joined],
-          ],
-          rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [gave('attended', '150', '151', joined)],
-        }),
+        handedOver(
+          customer,
+          { from, did },
+          [lab.phone150, at150],
+          [lab.phone151, at151, joined],
+          gave('attended', '150', '151', joined),
+        ),
       ];
     },
   },
@@ -251,16 +242,13 @@ export const transferScenarios: Scenario[] = [
       await pass(talkMs);
       await hangUp(customer, at151);
       return [
-        inbound(customer, {
-          from,
-          did,
-          talked: [
-            ['150', at150.at.answered],
-            ['151', at151.at.answered],
-          ],
-          rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [gave('attended', '150', '151', at150.at.transferred)],
-        }),
+        handedOver(
+          customer,
+          { from, did },
+          [lab.phone150, at150],
+          [lab.phone151, at151],
+          gave('attended', '150', '151', at150.at.transferred),
+        ),
       ];
     },
   },
@@ -304,16 +292,13 @@ export const transferScenarios: Scenario[] = [
       await pass(talkMs);
       await hangUp(customer, at152);
       return [
-        inbound(customer, {
-          from,
-          did,
-          talked: [
-            ['150', at150.at.answered],
-            ['152', happened(at150.at.ended)],
-          ],
-          rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone152, at152, 'answered')],
-          transfers: [gave('attended', '150', '152', at150.at.ended)],
-        }),
+        handedOver(
+          customer,
+          { from, did },
+          [lab.phone150, at150],
+          [lab.phone152, at152, happened(at150.at.ended)],
+          gave('attended', '150', '152', at150.at.ended),
+        ),
       ];
     },
   },
@@ -354,16 +339,13 @@ export const transferScenarios: Scenario[] = [
       await pass(talkMs);
       await hangUp(customer, at151);
       return [
-        inbound(customer, {
-          from,
-          did,
-          talked: [
-            ['150', at150.at.answered],
-            ['151', at151.at.answered],
-          ],
-          rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [gave('redirect', '150', '151', moved)],
-        }),
+        handedOver(
+          customer,
+          { from, did },
+          [lab.phone150, at150],
+          [lab.phone151, at151],
+          gave('redirect', '150', '151', moved),
+        ),
       ];
     },
   },
@@ -381,16 +363,13 @@ export const transferScenarios: Scenario[] = [
       await pass(talkMs);
       await hangUp(customer, at151);
       return [
-        inbound(customer, {
-          from,
-          did,
-          talked: [
-            ['150', at150.at.answered],
-            ['151', at151.at.answered],
-          ],
-          rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone151, at151, 'answered')],
-          transfers: [gave('blind', '150', '151', moved)],
-        }),
+        handedOver(
+          customer,
+          { from, did },
+          [lab.phone150, at150],
+          [lab.phone151, at151],
+          gave('blind', '150', '151', moved),
+        ),
       ];
     },
   },
@@ -408,16 +387,13 @@ export const transferScenarios: Scenario[] = [
       await pass(talkMs);
       await hangUp(customer, at152);
       return [
-        inbound(customer, {
-          from,
-          did,
-          talked: [
-            ['150', at150.at.answered],
-            ['152', happened(at150.at.ended)],
-          ],
-          rang: [rang(lab.phone150, at150, 'answered'), rang(lab.phone152, at152, 'answered')],
-          transfers: [gave('attended', '150', '152', at150.at.ended)],
-        }),
+        handedOver(
+          customer,
+          { from, did },
+          [lab.phone150, at150],
+          [lab.phone152, at152, happened(at150.at.ended)],
+          gave('attended', '150', '152', at150.at.ended),
+        ),
       ];
     },
   },
