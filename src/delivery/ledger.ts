@@ -81,9 +81,9 @@ export class Ledger {
     await this.#guarded('release', () => release(this.#options.db, this.#options.owner, items));
   }
 
-  /** When the next row may be claimed; null when there is none, undefined when the database does not say. */
-  async nextDue(): Promise<Date | null | undefined> {
-    return this.#guarded('next due', () => nextDue(this.#options.db, this.#options.account));
+  /** When the next row of these kinds may be claimed; null when there is none, undefined when the database does not say. */
+  async nextDue(kinds: readonly OutboxKind[]): Promise<Date | null | undefined> {
+    return this.#guarded('next due', () => nextDue(this.#options.db, this.#options.account, kinds));
   }
 
   #pauseMs(): number {

@@ -164,7 +164,7 @@ export class DeliveryWorker {
       while (!this.#lookedSince(before)) await moment();
       await this.#jobs.onIdle();
       const pumps = this.#pumps;
-      const next = await this.#ledger.nextDue();
+      const next = await this.#ledger.nextDue(allKinds);
       const quiet = this.#lookedSince(pumps - 1) && this.#pumps === pumps && this.#held.size === 0;
       if (quiet && (next === null || (next && next.getTime() > Date.now() + withinMs))) return;
       await moment();

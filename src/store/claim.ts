@@ -38,7 +38,7 @@ export interface ClaimOptions {
 
 /**
  * Takes due pending rows nobody holds, and holds them for `leaseSeconds`. Any number of claimers get disjoint rows. An
- * event is taken only when no older event of its call is open, so a call's popups leave in order (P4).
+ * event is taken only when no older event of its call is open, so a call's popups leave in order (P4); so are webhooks.
  */
 export async function claim(db: Db, options: ClaimOptions): Promise<ClaimedRow[]> {
   const taken: ClaimedRow[] = [];
@@ -92,7 +92,7 @@ export function claimQuery(db: Db, kind: OutboxKind, limit: number, o: ClaimOpti
         .where('o.next_at', '<=', sql<Date>`now()`)
         .$if(since !== undefined, (due) => due.where('o.next_at', '>=', since ?? new Date(0)))
         .where(isFree)
-        .$if(kind === 'event', (due) => due.where(isOldestOfCall))
+        .$if(inOrder(kind), (due) => due.where(isOldestOfCall(kind)))
         .orderBy('o.next_at')
         .orderBy('o.id')
         .limit(limit)
@@ -130,23 +130,30 @@ function isFree(eb: OutboxRef) {
   return eb.or([eb('o.lease_until', 'is', null), eb('o.lease_until', '<=', sql<Date>`now()`)]);
 }
 
+/** Kinds of which a call's rows leave one after the other. */
+const inOrder = (kind: OutboxKind): boolean => kind === 'event' || kind === 'webhook';
+
 /** `offset 0` keeps this a probe per row: as a join the planner may hash every open event of the account first. */
-function isOldestOfCall(eb: OutboxRef) {
-  return eb.not(
+const isOldestOfCall = (kind: OutboxKind) => (eb: OutboxRef) =>
+  eb.not(
     eb.exists(
       eb
         .selectFrom('outbox as older')
         .select('older.id')
         .whereRef('older.account', '=', 'o.account')
         .whereRef('older.call_id', '=', 'o.call_id')
-        .where(sql<SqlBool>`older.state = 'pending' and older.kind = 'event'`)
+        // Spelled out: only so does the planner see that the partial index holds what is asked for.
+        .where(
+          kind === 'event'
+            ? sql<SqlBool>`older.state = 'pending' and older.kind = 'event'`
+            : sql<SqlBool>`older.state = 'pending' and older.kind = 'webhook'`,
+        )
         // One whose time is over will not be sent any more; its holder may be dead. 3 s: a request under way has ended.
         .where(sql<SqlBool>`(older.expires_at is null or older.expires_at > now() - interval '3 seconds')`)
         .whereRef('older.id', '<', 'o.id')
         .offset(sql<number>`0`),
     ),
   );
-}
 
 /** Gives claimed rows back unsent, for the next claimer at once. Rows whose lease was lost meanwhile are left alone. */
 export async function release(db: Db, owner: string, items: { id: string; leaseEpoch: string }[]): Promise<void> {
@@ -168,16 +175,20 @@ export async function release(db: Db, owner: string, items: { id: string; leaseE
  * When the account's next row may be claimed: due, free, and not behind an older event of its call. Null: nothing to wait
  * for. Looks at the first 500 rows of each kind; more are never held at once.
  */
-export async function nextDue(db: Db, account: string): Promise<Date | null> {
+export async function nextDue(
+  db: Db,
+  account: string,
+  kinds: readonly OutboxKind[] = OUTBOX_KINDS,
+): Promise<Date | null> {
   let next: Date | null = null;
-  for (const kind of OUTBOX_KINDS) {
+  for (const kind of kinds) {
     const head = db
       .selectFrom('outbox as o')
       .select(['o.next_at', 'o.lease_until'])
       .where('o.account', '=', account)
       .where('o.kind', '=', kind)
       .where(sql<SqlBool>`o.state = 'pending'`)
-      .$if(kind === 'event', (due) => due.where(isOldestOfCall))
+      .$if(inOrder(kind), (due) => due.where(isOldestOfCall(kind)))
       .orderBy('o.next_at')
       .orderBy('o.id')
       .limit(500);

@@ -1,6 +1,7 @@
 /** Which customer of the CRM a number belongs to, as far as we asked. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Db } from './database.ts';
+import { jsonOrNull, text, textOrNull } from './values.ts';
 
 /** What the CRM said about a number. */
 export interface CustomerRow {
@@ -9,18 +10,41 @@ export interface CustomerRow {
   phone: string;
   /** The CRM's id; null: it was asked and knows nobody. */
   retailcrmCustomerId: string | null;
+  /** Other cards with this number. */
+  otherIds: string[];
+  name: string | null;
+  /** The CRM user responsible. */
+  managerId: string | null;
+  managerName: string | null;
+  /** Her code in the telephony module. */
+  managerCode: string | null;
+  /** Pages of the CRM. Not validated here. */
+  links: unknown;
+  /** False: not known yet whether other cards have the number. */
+  complete: boolean;
   /** The enterprise's number in its configuration. */
   enterpriseNumber: string;
   createdAt: Date;
   updatedAt: Date;
-  /** When the CRM was asked last. */
+  /** When the CRM was asked last; 1970: it must be asked again. */
   fetchedAt: Date;
 }
+
+/** What may be saved of a number; absent parts are empty. */
+export type NewCustomerRow = Pick<CustomerRow, 'phone' | 'enterpriseNumber' | 'retailcrmCustomerId'> &
+  Partial<Omit<CustomerRow, 'id' | 'createdAt' | 'updatedAt'>>;
 
 const columns = [
   'id',
   'phone',
   'retailcrm_customer_id as retailcrmCustomerId',
+  'other_ids as otherIds',
+  'name',
+  'manager_id as managerId',
+  'manager_name as managerName',
+  'manager_code as managerCode',
+  'links',
+  'complete',
   'enterprise_number as enterpriseNumber',
   'created_at as createdAt',
   'updated_at as updatedAt',
@@ -37,17 +61,48 @@ export function findCustomer(db: Db, enterpriseNumber: string, phone: string): P
     .executeTakeFirst();
 }
 
-/** Saves the CRM's answer. `fetchedAt` default now. An older answer does not replace a newer one. */
-export async function saveCustomer(
+/** The customers of these numbers, as far as the CRM was asked. */
+export async function findCustomers(
   db: Db,
-  row: { phone: string; enterpriseNumber: string; retailcrmCustomerId: string | null; fetchedAt?: Date },
-): Promise<void> {
+  enterpriseNumber: string,
+  phones: readonly string[],
+): Promise<CustomerRow[]> {
+  if (phones.length === 0) return [];
+  return db
+    .selectFrom('retailcrm_customers')
+    .select(columns)
+    .where('enterprise_number', '=', enterpriseNumber)
+    .where('phone', '=', sql<string>`any(${[...phones]}::text[])`)
+    .execute();
+}
+
+/** The numbers asked last, oldest of them first: what a cache holds best. */
+export async function recentCustomers(db: Db, enterpriseNumber: string, limit: number): Promise<CustomerRow[]> {
+  const rows = await db
+    .selectFrom('retailcrm_customers')
+    .select(columns)
+    .where('enterprise_number', '=', enterpriseNumber)
+    .orderBy('fetched_at', 'desc')
+    .limit(limit)
+    .execute();
+  return rows.reverse();
+}
+
+/** Saves the CRM's answer. `fetchedAt` default now. An older answer does not replace a newer one. */
+export async function saveCustomer(db: Db, row: NewCustomerRow): Promise<void> {
   await db
     .insertInto('retailcrm_customers')
     .values({
       phone: row.phone,
       enterprise_number: row.enterpriseNumber,
       retailcrm_customer_id: row.retailcrmCustomerId,
+      other_ids: row.otherIds ?? [],
+      name: textOrNull(row.name ?? null),
+      manager_id: row.managerId ?? null,
+      manager_name: textOrNull(row.managerName ?? null),
+      manager_code: textOrNull(row.managerCode ?? null),
+      links: jsonOrNull(row.links),
+      complete: row.complete ?? true,
       fetched_at: row.fetchedAt ?? sql<Date>`now()`,
     })
     .onConflict((conflict) =>
@@ -55,10 +110,81 @@ export async function saveCustomer(
         .constraint('retailcrm_customers_key')
         .doUpdateSet((eb) => ({
           retailcrm_customer_id: eb.ref('excluded.retailcrm_customer_id'),
+          other_ids: eb.ref('excluded.other_ids'),
+          name: eb.ref('excluded.name'),
+          manager_id: eb.ref('excluded.manager_id'),
+          manager_name: eb.ref('excluded.manager_name'),
+          manager_code: eb.ref('excluded.manager_code'),
+          links: sql`excluded.links`,
+          complete: eb.ref('excluded.complete'),
           fetched_at: eb.ref('excluded.fetched_at'),
           updated_at: sql<Date>`now()`,
         }))
         .whereRef('retailcrm_customers.fetched_at', '<=', 'excluded.fetched_at'),
     )
     .execute();
+}
+
+/** What must be asked again. */
+export type StaleCustomers = { customerId: number } | { phone: string };
+
+/** The numbers of a card, or one number, must be asked again when they call next. Returns the numbers. */
+export async function staleCustomers(db: Db, enterpriseNumber: string, which: StaleCustomers): Promise<string[]> {
+  const rows = await db
+    .updateTable('retailcrm_customers')
+    .set({ fetched_at: new Date(0), updated_at: sql<Date>`now()` })
+    .where('enterprise_number', '=', enterpriseNumber)
+    .$if('phone' in which, (q) => q.where('phone', '=', 'phone' in which ? which.phone : ''))
+    .$if('customerId' in which, (q) => q.where(ofCard('customerId' in which ? which.customerId : 0)))
+    .returning('phone')
+    .execute();
+  return rows.map(({ phone }) => phone);
+}
+
+/** A card's name or manager became another one; a new manager's name and code are not known. Returns its numbers. */
+export async function changeCustomer(
+  db: Db,
+  enterpriseNumber: string,
+  customerId: number,
+  change: { name?: string | undefined; managerId?: number | undefined },
+): Promise<string[]> {
+  const rows = await db
+    .updateTable('retailcrm_customers')
+    .set({
+      updated_at: sql<Date>`now()`,
+      ...('name' in change ? { name: change.name === undefined ? null : text(change.name) } : {}),
+      ...('managerId' in change
+        ? {
+            manager_id: change.managerId === undefined ? null : String(change.managerId),
+            manager_name: null,
+            manager_code: null,
+          }
+        : {}),
+    })
+    .where('enterprise_number', '=', enterpriseNumber)
+    .where('retailcrm_customer_id', '=', String(customerId))
+    .returning('phone')
+    .execute();
+  return rows.map(({ phone }) => phone);
+}
+
+/** Card `from` is now part of `into`. Returns the numbers that had `from`. */
+export async function mergeCustomers(db: Db, enterpriseNumber: string, from: number, into: number): Promise<string[]> {
+  const rows = await db
+    .updateTable('retailcrm_customers')
+    .set({
+      retailcrm_customer_id: sql`case when retailcrm_customer_id = ${from} then ${into} else retailcrm_customer_id end`,
+      other_ids: sql`array_remove(array_remove(other_ids, ${from}::bigint), ${into}::bigint)`,
+      fetched_at: new Date(0),
+      updated_at: sql<Date>`now()`,
+    })
+    .where('enterprise_number', '=', enterpriseNumber)
+    .where(ofCard(from))
+    .returning('phone')
+    .execute();
+  return rows.map(({ phone }) => phone);
+}
+
+function ofCard(id: number): RawBuilder<boolean> {
+  return sql<boolean>`(retailcrm_customer_id = ${id} or ${id}::bigint = any(other_ids))`;
 }

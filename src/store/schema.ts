@@ -1,11 +1,17 @@
 /** The tables of `db/migrations`, as kysely sees them. `bigint` is a string here: it may exceed 2^53. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
+import type { CredentialsTable } from './credentials.ts';
+import type { SyncTables } from './syncSchema.ts';
 
-/** What an outbox row is: a popup request (`event`) or a history record (`upload`). Text in SQL, later kinds come. */
-export type OutboxKind = 'event' | 'upload';
+/**
+ * What an outbox row is: a popup request (`event`), a history record (`upload`), or what one receiver of webhooks is told
+ * (`webhook`; its account is the receiver), or something else the CRM shall do because of a call (`errand`: a customer, an
+ * order, a task, a note). Text in SQL, later kinds come.
+ */
+export type OutboxKind = 'event' | 'upload' | 'webhook' | 'errand';
 
 /** All kinds. */
-export const OUTBOX_KINDS: readonly OutboxKind[] = ['event', 'upload'];
+export const OUTBOX_KINDS: readonly OutboxKind[] = ['event', 'upload', 'webhook', 'errand'];
 
 /**
  * Where an outbox row stands. `waiting`: an upload waits for its recording. `pending`: to be sent; a claimed row stays
@@ -39,6 +45,7 @@ export interface CallsTable {
   started_at: Date;
   answered_at: Date | null;
   ended_at: Date | null;
+  crm_user: string | null;
   record: Json;
   live: NullableJson;
   updated_at: Generated<Date>;
@@ -120,6 +127,13 @@ export interface CustomersTable {
   id: GeneratedAlways<string>;
   phone: string;
   retailcrm_customer_id: string | null;
+  other_ids: ColumnType<string[], (string | number)[] | undefined, (string | number)[]>;
+  name: string | null;
+  manager_id: string | null;
+  manager_name: string | null;
+  manager_code: string | null;
+  links: NullableJson;
+  complete: Generated<boolean>;
   enterprise_number: string;
   created_at: Generated<Date>;
   updated_at: Generated<Date>;
@@ -134,7 +148,7 @@ export interface SchemaChecksumsTable {
 }
 
 /** Every table. */
-export interface Database {
+export interface Database extends SyncTables {
   calls: CallsTable;
   outbox: OutboxTable;
   attempts: AttemptsTable;
@@ -142,5 +156,6 @@ export interface Database {
   gaps: GapsTable;
   heartbeats: HeartbeatsTable;
   retailcrm_customers: CustomersTable;
+  credentials: CredentialsTable;
   schema_checksums: SchemaChecksumsTable;
 }
