@@ -23,6 +23,8 @@ export interface CallRow {
   startedAt: Date;
   answeredAt: Date | null;
   endedAt: Date | null;
+  /** The CRM user the owner was when the call began; null or missing: unknown, or the call still lives. */
+  crmUser?: number | null;
   /** The call's facts as JSON; `logToCrm` in it decides whether the CRM must hear of it. Not validated here. */
   record: unknown;
   /** What the core needs to resume the call; null once it ended. Not validated here. */
@@ -67,6 +69,7 @@ export async function saveCalls(db: Db, rows: CallRow[]): Promise<void> {
           started_at: row.startedAt,
           answered_at: row.answeredAt,
           ended_at: row.endedAt,
+          crm_user: row.crmUser === undefined || row.crmUser === null ? null : String(row.crmUser),
           record: json(row.record),
           live: jsonOrNull(row.live),
         })),
@@ -86,6 +89,7 @@ export async function saveCalls(db: Db, rows: CallRow[]): Promise<void> {
             started_at: eb.ref('excluded.started_at'),
             answered_at: eb.ref('excluded.answered_at'),
             ended_at: eb.ref('excluded.ended_at'),
+            crm_user: sql<string | null>`coalesce(excluded.crm_user, calls.crm_user)`,
             record: sql`excluded.record`,
             live: sql`excluded.live`,
             updated_at: sql<Date>`now()`,
