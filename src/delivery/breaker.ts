@@ -31,15 +31,21 @@ export function succeeded(breaker: Breaker, started: number): Breaker {
   return started < breaker.since ? breaker : closed;
 }
 
-/** A request that started at `started` got no usable answer. */
-export function failed(breaker: Breaker, started: number, now: number, random: number): Breaker {
+/** A request that started at `started` got no usable answer. `mostMs`: the longest wait for the next probe. */
+export function failed(
+  breaker: Breaker,
+  started: number,
+  now: number,
+  random: number,
+  mostMs: number = longestWaitMs,
+): Breaker {
   switch (breaker.mode) {
     case 'closed': {
       const failures = breaker.failures + 1;
       return failures < openAfter ? { mode: 'closed', failures } : open(now, firstWaitMs, random);
     }
     case 'open':
-      return started < breaker.since ? breaker : open(now, Math.min(longestWaitMs, breaker.waitMs * 2), random);
+      return started < breaker.since ? breaker : open(now, Math.min(mostMs, breaker.waitMs * 2), random);
     case 'parked':
     case 'telephonyOff':
       return started < breaker.since ? breaker : { ...breaker, probeAt: now + parkedProbeMs };
