@@ -9,12 +9,15 @@ import type { Logger } from './log.ts';
 import { RetailCrmClient } from './retailcrm/client.ts';
 import type { Db } from './store/database.ts';
 import { takeBack } from './store/takeBack.ts';
+import { Webhooks } from './webhooks.ts';
 
 /** One enterprise's CRM account at run time. */
 export interface Account {
   readonly key: string;
   readonly client: RetailCrmClient;
   readonly worker: DeliveryWorker;
+  /** Who else is told of the enterprise's calls. */
+  readonly webhooks: Webhooks;
 }
 
 /** The accounts of all enterprises; those at one address share its rate budget. */
@@ -56,14 +59,15 @@ export class Accounts {
         this.#onSettled?.({ account: key, row, outcome });
       },
     });
-    const account = { key, client, worker };
+    const webhooks = new Webhooks(enterprise, this.#db, this.#log, this.#owner);
+    const account = { key, client, worker, webhooks };
     this.#open.push(account);
     return account;
   }
 
   /** Rows that an earlier run of this instance was sending when it was killed need not wait for their lease to end. */
   async takeBack(): Promise<void> {
-    for (const { key } of this.#open) {
+    for (const key of this.#open.flatMap((one) => [one.key, ...one.webhooks.receivers.map(({ account }) => account)])) {
       const { freed, popups } = await takeBack(this.#db, key, instanceOf(this.#owner), this.#owner);
       if (freed + popups > 0) {
         this.#log.info(
@@ -79,7 +83,7 @@ export class Accounts {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.all().map(({ worker }) => worker.stop()));
+    await Promise.all(this.all().flatMap(({ worker, webhooks }) => [worker.stop(), webhooks.stop()]));
     for (const { client } of this.all()) client.stop();
   }
 }

@@ -97,7 +97,7 @@ function running(
     enterprises,
     async drain() {
       await Promise.all(enterprises.map((enterprise) => enterprise.drain()));
-      await Promise.all(accounts.all().map(({ worker }) => worker.drain()));
+      await Promise.all(accounts.all().flatMap(({ worker, webhooks }) => [worker.drain(), webhooks.drain()]));
     },
     async stop() {
       endVitals();

@@ -89,6 +89,7 @@ export class Enterprise {
     for (const { settings, intake, link } of this.#hosts) {
       await intake.start();
       const from = (await lastBeat(this.#db, this.id, settings.id)) ?? new Date();
+    this.#account.webhooks.start();
       await openGap(this.#db, { enterprise: this.id, host: settings.id, from, cause: 'the daemon was not running' });
       link.start();
     }
@@ -131,7 +132,11 @@ export class Enterprise {
       db: this.#db,
       commits: this.#commits,
       log,
-      onCommitted: (kinds) => this.#account.worker.wake(kinds),
+      webhooks: this.#account.webhooks.receivers,
+      onCommitted: (kinds) => {
+        this.#account.worker.wake(kinds);
+        if (kinds.includes('webhook')) this.#account.webhooks.wake();
+      },
     });
     const { ami } = host;
     const link = new HostLink({

@@ -8,10 +8,11 @@ import type { HostRules } from './calls/rules.ts';
 import type { PlanSettings } from './delivery/plan.ts';
 import { plan } from './delivery/plan.ts';
 import { GroupCommit } from './groupCommit.ts';
+import { type WebhookReceiver, webhookPlan } from './delivery/webhookPlan.ts';
 import type { Logger } from './log.ts';
 import { milestone } from './milestones.ts';
 import type { Origin } from './rows.ts';
-import { dropRow, outboxRow } from './rows.ts';
+import { dropRow, outboxRow, webhookRow } from './rows.ts';
 import { ClockSkew } from './skew.ts';
 import type { CallRow } from './store/calls.ts';
 import { openCalls } from './store/calls.ts';
@@ -24,6 +25,8 @@ export interface IntakeOptions extends Origin {
   /** Asked at each fact: the account's zone may become known later. */
   settings: () => PlanSettings;
   db: Db;
+  /** Who else is told of calls. */
+  webhooks?: readonly WebhookReceiver[];
   /** The writer all hosts share; a test may leave it out. */
   commits?: GroupCommit;
   log: Logger;
@@ -149,6 +152,9 @@ export class Intake {
     });
   }
 
+      for (const hook of webhookPlan(fact, this.#options.webhooks ?? [], settings, this.#options)) {
+        this.#batch.outbox.push(webhookRow(hook, this.#options, this.#skew.ms));
+      }
   /** A ring that ended takes back its popup if it has not been sent yet (P5: never shown after the ring). */
   #withdraw(fact: Fact, settings: PlanSettings): void {
     const exts =

@@ -2,6 +2,7 @@ import type { Call, Fact } from './calls/call.ts';
 import { customerPhone, ownerOf, recordOf } from './calls/record.ts';
 import type { Policies } from './calls/rules.ts';
 import type { PlannedRequest } from './delivery/plan.ts';
+import type { PlannedWebhook } from './delivery/webhookPlan.ts';
 import type { CallRow } from './store/calls.ts';
 import type { DropRow } from './store/drops.ts';
 import type { NewOutboxRow } from './store/outbox.ts';
@@ -81,6 +82,20 @@ export function outboxRow(request: PlannedRequest, origin: Origin, skewMs: numbe
   };
   const until = recording === undefined ? request.dueAt + UNDATED_MS : recording.until;
   return { ...row, state: 'waiting', payload: JSON.stringify(waiting), dueAt: ours(until) };
+}
+
+/** The outbox row of a message to a receiver of webhooks; `skewMs` as for `outboxRow`. */
+export function webhookRow(hook: PlannedWebhook, origin: Origin, skewMs: number): NewOutboxRow {
+  return {
+    enterprise: origin.enterprise,
+    host: origin.host,
+    account: hook.account,
+    kind: 'webhook',
+    externalId: hook.dedupKey,
+    callId: hook.callId,
+    payload: hook.body,
+    expiresAt: new Date(hook.expiresAt - skewMs),
+  };
 }
 
 /** The ledger's row of something that is not told to the CRM. */

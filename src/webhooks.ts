@@ -1,0 +1,75 @@
+import { SecretError, resolveSecret } from './config/secrets.ts';
+import type { EnterpriseSettings, SecretRef } from './config/settings.ts';
+import { ForbiddenAddress } from './delivery/addressGuard.ts';
+import type { WebhookReceiver } from './delivery/webhookPlan.ts';
+import { signingKeys } from './delivery/webhookSign.ts';
+import { type ReceiverMode, WebhookLane } from './delivery/webhooks.ts';
+import type { Logger } from './log.ts';
+import type { Db } from './store/database.ts';
+
+/** Who else one enterprise tells of its calls: a lane for each receiver. */
+export class Webhooks {
+  /** For planning: every receiver that can be told. */
+  readonly receivers: readonly WebhookReceiver[];
+  readonly #lanes: readonly WebhookLane[];
+
+  /**
+   * Throws SecretError when a receiver's secret cannot be read or is none. A receiver whose address must not be called is
+   * reported and left out.
+   * @param owner name in leases; unique per process and start
+   */
+  constructor(enterprise: EnterpriseSettings, db: Db, log: Logger, owner: string) {
+    const own = log.child({ enterprise: enterprise.id });
+    const built = enterprise.webhooks.flatMap(({ id, url, secret, events, allowPrivate }) => {
+      const account = webhookAccount(enterprise.id, id);
+      const keys = keysOf(secret);
+      try {
+        const lane = new WebhookLane({ db, account, id, url, keys, allowPrivate, log: own, owner });
+        return [{ lane, receiver: { account, events } }];
+      } catch (error) {
+        if (!(error instanceof ForbiddenAddress)) throw error;
+        own.error(`receiver ${id} is not told anything, its address must not be called: ${error.message}`);
+        return [];
+      }
+    });
+    this.#lanes = built.map(({ lane }) => lane);
+    this.receivers = built.map(({ receiver }) => receiver);
+  }
+
+  /** How each receiver stands, by its id. */
+  status(): Record<string, ReceiverMode> {
+    return Object.fromEntries(this.#lanes.map((lane) => [lane.id, lane.mode]));
+  }
+
+  start(): void {
+    for (const lane of this.#lanes) lane.start();
+  }
+
+  /** Something was committed for them. */
+  wake(): void {
+    for (const lane of this.#lanes) lane.wake();
+  }
+
+  /** Settles when everything due was sent; a receiver in trouble is not waited for. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.drain()));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#lanes.map((lane) => lane.stop()));
+  }
+}
+
+/** The account column of a receiver's outbox rows. */
+export function webhookAccount(enterprise: string, id: string): string {
+  return `webhook:${enterprise}/${id}`;
+}
+
+function keysOf(secret: SecretRef): Buffer[] {
+  try {
+    return signingKeys(resolveSecret(secret));
+  } catch (error) {
+    if (error instanceof TypeError) throw new SecretError(`${secret.key}: ${error.message}`);
+    throw error;
+  }
+}
