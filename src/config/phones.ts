@@ -108,3 +108,11 @@ function* attempts(digits: string, plus: boolean, countries: readonly string[]):
 function national(digits: string, country: CountryCode): PhoneNumber | undefined {
   return /^(00|810)/.test(digits) ? undefined : parsePhoneNumberFromString(digits, country);
 }
+
+/**
+ * The digits of a number without its country code: what customers' cards have in common, however they spell it.
+ * @param e164 with plus; of anything else all digits
+ */
+export function nationalDigits(e164: string): string {
+  return parsePhoneNumberFromString(e164)?.nationalNumber ?? e164.replace(/\D/g, '');
+}

@@ -1,0 +1,183 @@
+import type { RetailCrmClient } from '../retailcrm/client.ts';
+import type { Customer } from '../retailcrm/customers.ts';
+import { CrmError } from '../retailcrm/errors.ts';
+import type { ManagerReply } from '../retailcrm/telephony.ts';
+import type { KnownCustomer } from './found.ts';
+import type { Candidate, Numbering } from './phones.ts';
+import { cardMatch, choose } from './phones.ts';
+
+/** One lane of the account's rate budget: `take` resolves when a request may start. A pacer of `delivery` is one. */
+export interface Pace {
+  take(options?: { urgent?: boolean; signal?: AbortSignal }): Promise<void>;
+  /** The CRM said "too many". */
+  slowDown(retryAfterMs?: number): void;
+}
+
+/** The two budgets of an account. */
+export interface Paces {
+  readonly telephony: Pace;
+  readonly general: Pace;
+}
+
+/** What a question to the CRM needs. */
+export interface AskOptions {
+  readonly client: RetailCrmClient;
+  readonly paces: Paces;
+  readonly numbering: Numbering;
+  /** Ends questions that wait for their turn. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The CRM's answer. `complete`: all cards with the number are known. `customer` undefined: it knows nobody. */
+export interface Answer {
+  readonly customer: KnownCustomer | undefined;
+  readonly complete: boolean;
+}
+
+/** Deadline of one question about a number, ms: who calls is of interest now or not at all. */
+const managerDeadlineMs = 5_000;
+/** Cards of one number whose orders are compared. */
+const mostCandidates = 5;
+
+/**
+ * Asks the CRM who this number is: `telephony/manager` first (one request of the telephony lane, behind popups), then
+ * `customers` by name, whose answer is compared here (`retailcrm-api.md` 4.4, 6). The second question is asked in any
+ * case: it alone tells that several cards share the number.
+ * @param phone E.164
+ * @param early told at once when the first question found somebody
+ * @throws CrmError when the CRM could not say whether it knows the number
+ */
+export async function ask(
+  phone: string,
+  options: AskOptions,
+  early?: (customer: KnownCustomer) => void,
+): Promise<Answer> {
+  const reply = await askManager(phone, options);
+  const first = reply?.customer && asKnown(reply.customer, reply, []);
+  if (first !== undefined) early?.(first);
+  let cards: readonly Customer[];
+  try {
+    cards = await searchCards(phone, options);
+  } catch (error) {
+    if (first === undefined || !(error instanceof CrmError)) throw error;
+    return { customer: first, complete: false };
+  }
+  const found = cards.flatMap((card) => {
+    const match = cardMatch(card.phones, phone, options.numbering);
+    return match === undefined ? [] : [{ card, id: card.id, match, lastOrder: undefined }];
+  });
+  const others = found.filter(({ id }) => id !== first?.id);
+  if (first !== undefined && others.length === 0) return { customer: first, complete: true };
+  const { chosen, complete } = await chooseCard(
+    // The CRM found it by its own comparison: a card that says so is as good as an exact one.
+    first === undefined || found.some(({ id }) => id === first.id)
+      ? found
+      : [...found, { card: undefined, id: first.id, match: 'exact' as const, lastOrder: undefined }],
+    options,
+  );
+  if (chosen === undefined) return { customer: undefined, complete: true };
+  const otherIds = [...new Set([...found.map(({ id }) => id), ...(first ? [first.id] : [])])]
+    .filter((id) => id !== chosen.id)
+    .sort((a, b) => a - b);
+  if (chosen.card === undefined) return { customer: first && { ...first, otherIds }, complete };
+  return { customer: asKnown(chosen.card, reply, otherIds), complete };
+}
+
+/** The number as it is, and if the CRM does not find it, its digits only. undefined: this way is closed (telephony off). */
+async function askManager(phone: string, options: AskOptions): Promise<ManagerReply | undefined> {
+  const { client, paces, signal } = options;
+  let reply: ManagerReply | undefined;
+  for (const spelling of [phone, phone.replace(/\D/g, '')]) {
+    await paces.telephony.take({ urgent: false, ...(signal ? { signal } : {}) });
+    try {
+      const query = { phone: spelling, details: true, ignoreStatus: true };
+      reply = await client.manager(query, { deadlineMs: managerDeadlineMs });
+    } catch (error) {
+      if (!(error instanceof CrmError)) throw error;
+      if (error.kind === 'RATE') paces.telephony.slowDown(error.retryAfterMs);
+      // A module that is off, or a number this method does not take: the customers' list may still know.
+      if (error.kind === 'TELEPHONY_OFF' || error.kind === 'VALIDATION' || error.kind === 'NOTFOUND') return reply;
+      throw error;
+    }
+    if (reply.customer !== undefined) return reply;
+  }
+  return reply;
+}
+
+/** Cards whose name or numbers contain the national digits. */
+async function searchCards(phone: string, options: AskOptions): Promise<readonly Customer[]> {
+  const { items } = await general(options, ({ client }) =>
+    client.customers({ name: options.numbering.national(phone) }, { limit: 20 }),
+  );
+  return items;
+}
+
+async function chooseCard<T extends Candidate & { card: Customer | undefined }>(
+  candidates: readonly T[],
+  options: AskOptions,
+): Promise<{ chosen: T | undefined; complete: boolean }> {
+  const exact = candidates.filter(({ match }) => match === 'exact');
+  const best = exact.length > 0 ? exact : candidates;
+  if (best.length < 2) return { chosen: best[0], complete: true };
+  try {
+    const dated: T[] = [];
+    for (const one of best.toSorted((a, b) => a.id - b.id).slice(0, mostCandidates)) {
+      dated.push({ ...one, lastOrder: one.card?.ordersCount === 0 ? undefined : await lastOrder(one.id, options) });
+    }
+    return { chosen: choose(dated), complete: true };
+  } catch (error) {
+    if (!(error instanceof CrmError)) throw error;
+    return { chosen: choose(best), complete: false };
+  }
+}
+
+async function lastOrder(customerId: number, options: AskOptions): Promise<string | undefined> {
+  const { items } = await general(options, ({ client }) => client.orders({ customerId }, { limit: 20 }));
+  return items
+    .flatMap(({ createdAt }) => createdAt ?? [])
+    .sort()
+    .at(-1);
+}
+
+/** One request of the general lane, behind whoever is urgent. */
+async function general<T>(options: AskOptions, request: (options: AskOptions) => Promise<T>): Promise<T> {
+  const { paces, signal } = options;
+  await paces.general.take({ urgent: false, ...(signal ? { signal } : {}) });
+  try {
+    return await request(options);
+  } catch (error) {
+    if (error instanceof CrmError && error.kind === 'RATE') paces.general.slowDown(error.retryAfterMs);
+    throw error;
+  }
+}
+
+/** A card with the manager the CRM named, if she is this card's. */
+function asKnown(
+  card: Pick<Customer, 'id' | 'firstName' | 'lastName'> & { managerId?: number | undefined },
+  reply: ManagerReply | undefined,
+  otherIds: readonly number[],
+): KnownCustomer {
+  const isTheirs = reply?.customer?.id === card.id;
+  const named = isTheirs || (card.managerId !== undefined && card.managerId === reply?.manager?.id);
+  const manager = named ? reply?.manager : undefined;
+  const { links } = reply ?? {};
+  return {
+    id: card.id,
+    otherIds,
+    name: fullName(card.firstName, card.lastName),
+    managerId: manager?.id ?? card.managerId,
+    managerName: fullName(manager?.firstName, manager?.lastName),
+    managerCode: manager?.code,
+    links: {
+      newOrder: links?.newOrderLink,
+      newCustomer: links?.newCustomerLink,
+      ...(isTheirs ? { customer: links?.customerLink, lastOrder: links?.lastOrderLink } : {}),
+    },
+  };
+}
+
+/** First and last name as one. */
+export function fullName(first: string | undefined, last: string | undefined): string | undefined {
+  const name = [first, last].filter((part) => part !== undefined && part.trim() !== '').join(' ');
+  return name === '' ? undefined : name;
+}
