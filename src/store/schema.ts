@@ -1,6 +1,7 @@
 /** The tables of `db/migrations`, as kysely sees them. `bigint` is a string here: it may exceed 2^53. */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
 import type { CredentialsTable } from './credentials.ts';
+import type { ActionTables } from './actionsSchema.ts';
 import type { SyncTables } from './syncSchema.ts';
 
 /**
@@ -103,14 +104,26 @@ export interface DropsTable {
   created_at: Generated<Date>;
 }
 
-/** Table `gaps`. */
-/** When each host was last in sync. */
+/** Table `drop_totals`: rows of `drops`, counted as they come. */
+export interface DropTotalsTable {
+  enterprise: string;
+  host: string;
+  reason: string;
+  total: string;
+}
+
+/** Table `heartbeats`: when each host was last in sync. */
 export interface HeartbeatsTable {
   enterprise: string;
   host: string;
   synced_at: Date;
+  /** Asterisk's own start and counter of calls, and when they were read; null where it does not tell. */
+  core_start: string | null;
+  core_calls: string | null;
+  counted_at: Date | null;
 }
 
+/** Table `gaps`. */
 export interface GapsTable {
   id: GeneratedAlways<string>;
   enterprise: string;
@@ -148,11 +161,12 @@ export interface SchemaChecksumsTable {
 }
 
 /** Every table. */
-export interface Database extends SyncTables {
+export interface Database extends SyncTables, ActionTables {
   calls: CallsTable;
   outbox: OutboxTable;
   attempts: AttemptsTable;
   drops: DropsTable;
+  drop_totals: DropTotalsTable;
   gaps: GapsTable;
   heartbeats: HeartbeatsTable;
   retailcrm_customers: CustomersTable;
