@@ -4,6 +4,7 @@ import { emptyBatch, isEmpty, merged, MOST_ROWS, withdraw } from './batch.ts';
 import type { Call, Fact } from './calls/call.ts';
 import type { HostEvent } from './calls/events.ts';
 import { HostCalls } from './calls/hostCalls.ts';
+import type { LiveCall } from './calls/live.ts';
 import type { HostRules } from './calls/rules.ts';
 import type { PlanSettings } from './delivery/plan.ts';
 import { plan } from './delivery/plan.ts';
@@ -66,6 +67,11 @@ export class Intake {
   /** Calls that live now. */
   get liveCalls(): readonly Call[] {
     return this.#host.calls();
+  }
+
+  /** The same with the channels somebody may act on. */
+  live(): LiveCall[] {
+    return this.#host.live();
   }
 
   /** Rows that wait for the database. */

@@ -3,6 +3,7 @@ import { recorded, seen } from './channels.ts';
 import { dialBegin, dialEnd } from './dialling.ts';
 import { endOrphans, hangup, hangupKnown } from './endings.ts';
 import type { HostEvent, Instant } from './events.ts';
+import { type LiveCall, liveCalls } from './live.ts';
 import { callsWith, partyOf } from './lookup.ts';
 import { deadline } from './machine.ts';
 import { goneChannels, newChannels, rewired } from './resync.ts';
@@ -43,6 +44,11 @@ export class HostCalls {
   /** Live calls, internal ones included. */
   calls(): readonly Call[] {
     return [...this.#state.calls.values()];
+  }
+
+  /** Live calls with the channels somebody may act on: listen to, transfer, hang up. */
+  live(): LiveCall[] {
+    return liveCalls(this.#state);
   }
 
   /** Entries in all tables; back to 0 when the host has been idle for a while. */
