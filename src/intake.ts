@@ -7,13 +7,14 @@ import { HostCalls } from './calls/hostCalls.ts';
 import type { LiveCall } from './calls/live.ts';
 import type { HostRules } from './calls/rules.ts';
 import type { PlanSettings } from './delivery/plan.ts';
-import { plan } from './delivery/plan.ts';
-import { GroupCommit } from './groupCommit.ts';
+import { followUps } from './delivery/followUps.ts';
+import { decided, plan } from './delivery/plan.ts';
 import { type WebhookReceiver, webhookPlan } from './delivery/webhookPlan.ts';
+import { GroupCommit } from './groupCommit.ts';
 import type { Logger } from './log.ts';
 import { milestone } from './milestones.ts';
 import type { Origin } from './rows.ts';
-import { dropRow, outboxRow, webhookRow } from './rows.ts';
+import { dropRow, errandRow, outboxRow, webhookRow } from './rows.ts';
 import { ClockSkew } from './skew.ts';
 import type { CallRow } from './store/calls.ts';
 import { openCalls } from './store/calls.ts';
@@ -25,9 +26,11 @@ export interface IntakeOptions extends Origin {
   rules: HostRules;
   /** Asked at each fact: the account's zone may become known later. */
   settings: () => PlanSettings;
-  db: Db;
   /** Who else is told of calls. */
   webhooks?: readonly WebhookReceiver[];
+  /** A call with this number (E.164) began: whoever looks customers up may start. Must return at once. */
+  expect?: (phone: string) => void;
+  db: Db;
   /** The writer all hosts share; a test may leave it out. */
   commits?: GroupCommit;
   log: Logger;
@@ -140,8 +143,9 @@ export class Intake {
     if (facts.length === 0) return;
     this.#batch.since ??= happened;
     const settings = this.#options.settings();
-    for (const fact of facts) {
-      if (fact.fact === 'unknown channel') continue; // `PatternWatch` names them once a day
+    for (const told of facts) {
+      if (told.fact === 'unknown channel') continue; // `PatternWatch` names them once a day
+      const fact = decided(told, settings);
       this.#say(fact);
       if (fact.fact === 'dropped') this.#batch.drops.push(dropRow(fact, this.#options));
       const { call } = fact;
@@ -152,15 +156,21 @@ export class Intake {
       for (const request of plan(fact, settings)) {
         this.#batch.outbox.push(outboxRow(request, this.#options, this.#skew.ms));
       }
+      for (const errand of settings.followUps === undefined ? [] : followUps(fact, settings.followUps)) {
+        this.#batch.outbox.push(errandRow(errand, this.#options));
+      }
+      if ((fact.fact === 'call.incoming' || fact.fact === 'call.outgoing') && call.customer.kind === 'phone') {
+        this.#options.expect?.(call.customer.e164);
+      }
+      for (const hook of webhookPlan(fact, this.#options.webhooks ?? [], settings, this.#options)) {
+        this.#batch.outbox.push(webhookRow(hook, this.#options, this.#skew.ms));
+      }
     }
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
     });
   }
 
-      for (const hook of webhookPlan(fact, this.#options.webhooks ?? [], settings, this.#options)) {
-        this.#batch.outbox.push(webhookRow(hook, this.#options, this.#skew.ms));
-      }
   /** A ring that ended takes back its popup if it has not been sent yet (P5: never shown after the ring). */
   #withdraw(fact: Fact, settings: PlanSettings): void {
     const exts =

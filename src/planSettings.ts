@@ -3,22 +3,36 @@ import type { Call } from './calls/call.ts';
 import { recordingOf } from './calls/record.ts';
 import type { HostRules } from './calls/rules.ts';
 import type { EnterpriseSettings, HostSettings } from './config/settings.ts';
+import type { Found } from './customers/found.ts';
 import type { PlanSettings } from './delivery/plan.ts';
 import { toAccountTime } from './retailcrm/time.ts';
+
+/** What is known of customers without asking anybody. */
+export interface CustomersAtHand {
+  /** What memory holds of a number, undefined when nothing. */
+  cached(phone: string): Found | undefined;
+  /** Extension of the customer's manager. */
+  responsible(phone: string): string | undefined;
+}
 
 /**
  * What `delivery/plan.ts` must know of one host of an enterprise.
  * @param zone the account's zone as the CRM says; the configuration wins over it
+ * @param customers undefined: nobody is known (a replay)
  */
 export function planSettings(
   enterprise: EnterpriseSettings,
   host: HostSettings,
   rules: HostRules,
   zone: string | undefined,
+  customers?: CustomersAtHand,
 ): PlanSettings {
   const codes = new Map(enterprise.employees.map((one) => [one.extension, one.code]));
   const dids = new Map(enterprise.dids.map((one) => [one.number, one]));
   const { recordings, policies } = enterprise;
+  const siteOf = (number: string | undefined): string | undefined =>
+    (number === undefined ? undefined : dids.get(number)?.site) ?? enterprise.retailcrm.site;
+  const { create, missed } = enterprise.customers;
   return {
     policies: rules.policies,
     zone: enterprise.retailcrm.timezone ?? zone,
@@ -26,7 +40,7 @@ export function planSettings(
     defaultDid: enterprise.defaultDid,
     anonymousPhone: policies.anonymous.placeholder,
     codeOf: (ext) => codes.get(ext) ?? ext,
-    siteOf: (number) => (number === undefined ? undefined : dids.get(number)?.site) ?? enterprise.retailcrm.site,
+    siteOf,
     recordUrl(call, file) {
       if (recordings === undefined || (file === undefined && recordings.url.includes('{file}'))) return undefined;
       return recordUrl(recordings.url, call, file ?? '', host.id, enterprise.timezone ?? zone ?? 'UTC');
@@ -39,6 +53,16 @@ export function planSettings(
       return join(directory, basename(file));
     },
     recordingWait: recordings?.waitSeconds ?? 0,
+    responsible: (phone) => customers?.responsible(phone),
+    followUps: {
+      policies: rules.policies,
+      createWhen: (number) => (number === undefined ? undefined : dids.get(number)?.createCustomers) ?? create.when,
+      card: create,
+      missed,
+      defaultDid: enterprise.defaultDid,
+      siteOf,
+      hasCard: (phone) => customers?.cached(phone)?.who === 'customer',
+    },
   };
 }
 

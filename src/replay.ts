@@ -5,7 +5,7 @@ import type { CallRecord } from './calls/record.ts';
 import { iso, recordOf } from './calls/record.ts';
 import type { HostRules } from './calls/rules.ts';
 import type { PlannedRequest, PlanSettings } from './delivery/plan.ts';
-import { plan } from './delivery/plan.ts';
+import { decided, plan } from './delivery/plan.ts';
 
 /** One line of `replay --json`. */
 export type ReplayLine =
@@ -46,7 +46,8 @@ function* linesOf(
   settings: PlanSettings,
   explain: boolean,
 ): Generator<ReplayLine> {
-  for (const fact of facts) {
+  for (const told of facts) {
+    const fact = decided(told, settings);
     for (const request of plan(fact, settings)) yield requestLine(request);
     const ended = endedCall(fact);
     if (ended !== undefined) {

@@ -1,6 +1,7 @@
 import type { Call, Fact } from './calls/call.ts';
 import { customerPhone, ownerOf, recordOf } from './calls/record.ts';
 import type { Policies } from './calls/rules.ts';
+import type { PlannedErrand } from './delivery/followUps.ts';
 import type { PlannedRequest } from './delivery/plan.ts';
 import type { PlannedWebhook } from './delivery/webhookPlan.ts';
 import type { CallRow } from './store/calls.ts';
@@ -36,6 +37,7 @@ export function callRow(call: Call, origin: Origin, policies: Policies): CallRow
       ...recordOf(call, policies),
       resultDetail: call.detail ?? null,
       customerName: call.customerName ?? null,
+      joinedLate: call.joinedLate,
       // While it lives, `live` has them.
       ...(ended ? { talks: call.talks, story: call.story } : {}),
     },
@@ -96,6 +98,11 @@ export function webhookRow(hook: PlannedWebhook, origin: Origin, skewMs: number)
     payload: hook.body,
     expiresAt: new Date(hook.expiresAt - skewMs),
   };
+}
+
+/** The outbox row of an errand. */
+export function errandRow({ key, callId, errand }: PlannedErrand, origin: Origin): NewOutboxRow {
+  return { ...origin, kind: 'errand', externalId: key, callId, payload: JSON.stringify(errand) };
 }
 
 /** The ledger's row of something that is not told to the CRM. */

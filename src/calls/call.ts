@@ -138,6 +138,11 @@ export interface Call {
   justStopped: { exts: readonly string[]; since: Instant } | undefined;
   result: CallResult | undefined;
   detail: ResultDetail | undefined;
+  /**
+   * Extension of the customer's responsible manager, of an incoming call nobody answered. Filled in once, when the call
+   * has ended, by who knows the customers (`decided`); the core itself knows none.
+   */
+  responsible?: string;
   /** Cause of the hangup that ended it. */
   cause: number | undefined;
   /** True if the first events of the call were not seen (it was running when we connected). */

@@ -112,7 +112,7 @@ export function ownerOf(call: Call, policies: Policies): string | null {
     }
   }
   if (call.direction === 'out') return call.initiatedBy ?? null;
-  return call.rang.at(-1)?.ext ?? policies.defaultOwner ?? null;
+  return call.responsible ?? call.rang.at(-1)?.ext ?? policies.defaultOwner ?? null;
 }
 
 /** The record of a call; for a live call with what is known so far. */

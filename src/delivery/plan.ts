@@ -3,6 +3,7 @@ import type { Instant } from '../calls/events.ts';
 import { customerPhone, dropReason, ownerOf, recordingOf, talkSeconds, waitSeconds } from '../calls/record.ts';
 import type { Policies } from '../calls/rules.ts';
 import { toAccountTime } from '../retailcrm/time.ts';
+import type { FollowUpSettings } from './followUps.ts';
 
 /** What planning must know of the enterprise. Everything else is in the fact. */
 export interface PlanSettings {
@@ -25,6 +26,10 @@ export interface PlanSettings {
   recordingPath(call: Call, file: string): string | undefined;
   /** Seconds an upload waits for the recording's file. */
   recordingWait: number;
+  /** Extension of the responsible manager of the customer with this number (E.164), as far as it is known without asking. */
+  responsible(phone: string): string | undefined;
+  /** What else calls leave behind; undefined = nothing. */
+  followUps: FollowUpSettings | undefined;
 }
 
 /** One request to be. `payload` becomes the form field `event`, or an element of the form field `calls`. */
@@ -69,6 +74,19 @@ export function hangupStatus(result: CallResult, gaveUp: boolean): string {
     case 'unknown':
       return 'failed';
   }
+}
+
+/**
+ * The fact with what is decided once, when the call has ended: whose a missed call is by the customer's manager. Who asks
+ * again later may get another answer; the call in this fact keeps this one.
+ */
+export function decided<F extends Fact>(fact: F, settings: Pick<PlanSettings, 'responsible'>): F {
+  if (fact.fact === 'unknown channel' || fact.call === undefined) return fact;
+  const { call } = fact;
+  if (call.state !== 'ended' || call.direction !== 'in' || call.answeredAt !== undefined) return fact;
+  if (call.customer.kind !== 'phone') return fact;
+  const responsible = settings.responsible(call.customer.e164);
+  return responsible === undefined ? fact : { ...fact, call: { ...call, responsible } };
 }
 
 /** What the CRM must be told because of this fact. Pure: the same fact gives the same requests, byte for byte. */

@@ -14,6 +14,8 @@ const settings: PlanSettings = {
   siteOf: () => undefined,
   recordUrl: () => undefined,
   recordingPath: () => undefined,
+  responsible: () => undefined,
+  followUps: undefined,
   recordingWait: 0,
 };
 
