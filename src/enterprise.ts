@@ -13,7 +13,7 @@ import { planSettings } from './planSettings.ts';
 import { Recordings } from './recordings.ts';
 import { hostRules } from './rules.ts';
 import type { Db } from './store/database.ts';
-import { closeGap, openGap } from './store/gaps.ts';
+import { closeGap, estimateLost, openGap } from './store/gaps.ts';
 import { beat, lastBeat } from './store/heartbeats.ts';
 
 /** Pauses between attempts to learn the account's time zone, and between checks that it still holds. */
@@ -23,6 +23,9 @@ const ZONE_REFRESH_MS = 24 * 3600_000;
 /** How often it is noted which hosts are in sync: the precision of a gap's beginning after a kill. */
 const BEAT_MS = 10_000;
 
+/** How long the end of a gap waits until the snapshot's calls are committed. */
+const COMMITTED_MS = 2_000;
+
 /** Channel variables that carry the recording's name and the id of a click (`VarSet`, or `channelvars` of manager.conf). */
 const wantedVariables = new Set(['MIXMONITOR_FILENAME', 'REC_FILE', 'X_CRM_ID']);
 
@@ -31,6 +34,8 @@ interface Host {
   settings: HostSettings;
   intake: Intake;
   link: HostLink;
+  /** Its gap is closed: beats may say that it is in sync. */
+  watched: boolean;
 }
 
 /** One tenant at run time: its CRM account, and per host a link and an intake. Nothing below knows of other tenants. */
@@ -84,12 +89,12 @@ export class Enterprise {
 
   async start(): Promise<void> {
     this.#account.worker.start();
+    this.#account.webhooks.start();
     this.#recordings.start();
     if (this.#zone === undefined) void this.#learnZone();
     for (const { settings, intake, link } of this.#hosts) {
       await intake.start();
-      const from = (await lastBeat(this.#db, this.id, settings.id)) ?? new Date();
-    this.#account.webhooks.start();
+      const from = (await lastBeat(this.#db, this.id, settings.id))?.syncedAt ?? new Date();
       await openGap(this.#db, { enterprise: this.id, host: settings.id, from, cause: 'the daemon was not running' });
       link.start();
     }
@@ -159,7 +164,7 @@ export class Enterprise {
       onAuthRefused: () =>
         log.error(`the host refuses user ${ami.user}: check manager.conf and ${ami.secret.key}; next try in a minute`),
     });
-    return { settings: host, intake, link };
+    return { settings: host, intake, link, watched: false };
   }
 
   #hostState(host: HostSettings, status: LinkStatus, log: Logger): void {
@@ -167,15 +172,13 @@ export class Enterprise {
     const noted = (error: unknown): void => log.error('a gap could not be written down', { err: error });
     if (status.state === 'live') {
       log.info('connected and synced');
-      const to = new Date();
       // The snapshot is applied right after this: what lives then was brought over the gap.
       setImmediate(() => {
-        const recoveredSnapshot = this.#hosts.find((one) => one.settings === host)?.intake.liveCalls.length ?? 0;
-        closeGap(this.#db, { ...key, to, recoveredSnapshot })
-          .then(() => this.#beat())
-          .catch(noted);
+        const one = this.#hosts.find(({ settings }) => settings === host);
+        if (one !== undefined) this.#closeGap(one, status).catch(noted);
       });
     } else if (status.state === 'down' && !this.#stopped) {
+      for (const one of this.#hosts) if (one.settings === host) one.watched = false;
       log.warn(`connection lost: ${status.lastFault ?? 'unknown reason'}`);
       openGap(this.#db, { ...key, from: new Date(status.since), cause: status.lastFault ?? 'connection lost' }).catch(
         noted,
@@ -183,9 +186,29 @@ export class Enterprise {
     }
   }
 
+  /** What became of the gap that ends now: what the snapshot brought, and about how many calls nobody saw (P3). */
+  async #closeGap(host: Host, { startup, processedCalls }: LinkStatus): Promise<void> {
+    const key = { enterprise: this.id, host: host.settings.id };
+    const to = new Date();
+    const recoveredSnapshot = host.intake.liveCalls.length;
+    try {
+      const last = await lastBeat(this.#db, this.id, host.settings.id);
+      await Promise.race([host.intake.drain(), new Promise((resolve) => setTimeout(resolve, COMMITTED_MS).unref())]);
+      const lost = await estimateLost(this.#db, { ...key, last }, { start: startup, calls: processedCalls });
+      await closeGap(this.#db, { ...key, to, recoveredSnapshot, ...(lost === undefined ? {} : { lost }) });
+    } finally {
+      host.watched = host.link.status().state === 'live';
+    }
+    await this.#beat();
+  }
+
   async #beat(): Promise<void> {
-    const live = this.#hosts.filter(({ link }) => link.status().state === 'live').map(({ settings }) => settings.id);
-    await beat(this.#db, this.id, live).catch(() => undefined); // the writes of calls tell when the database is away
+    const live = this.#hosts.filter(({ link, watched }) => watched && link.status().state === 'live');
+    const beats = live.map(async ({ settings, link }) => {
+      const core = await link.core();
+      return { host: settings.id, coreStart: core.startup, coreCalls: core.processedCalls };
+    });
+    await beat(this.#db, this.id, await Promise.all(beats)).catch(() => undefined); // the writes of calls tell when the database is away
   }
 
   /** `calls[].date` is in the account's own zone (`retailcrm-api.md` 1); uploads wait until it is known. */

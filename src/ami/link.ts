@@ -7,7 +7,7 @@ import type { CloseReason, StreamCounters } from './connection.ts';
 import { defaultVariables, neededEvents, noticedEvents, toHostEvent } from './events.ts';
 import type { AmiMessage } from './message.ts';
 import type { ActionFields } from './outgoing.ts';
-import { type HostSnapshot, isFreshBoot, type LastSeen, takeSnapshot } from './snapshot.ts';
+import { askCore, type CoreStatus, type HostSnapshot, isFreshBoot, type LastSeen, takeSnapshot } from './snapshot.ts';
 
 /** `down`: no session. `syncing`: logged in, the snapshot is not there yet. `live`: events are handed on as they come. */
 export type LinkState = 'down' | 'syncing' | 'live';
@@ -23,10 +23,15 @@ export interface LinkStatus {
   skewMs: number | undefined;
   /** Start of Asterisk as it wrote it, in its own local time. Two host entries with one value may be one host. */
   startup: string | undefined;
+  /** Channels that had run the dial plan since that start, at the last login; see `HostSnapshot`. */
+  processedCalls: number | undefined;
   /** Why the last session ended or the last snapshot failed. */
   lastFault: string | undefined;
   counters: Readonly<StreamCounters>;
 }
+
+/** How long `core` waits: whoever asks each few seconds must not pile up. */
+const coreMs = 2_000;
 
 /** Options of a link: those of the client, and what to do with what the host says. */
 export interface HostLinkOptions extends Omit<AmiClientOptions, 'wanted' | 'variables'> {
@@ -115,6 +120,11 @@ export class HostLink {
     return this.#client.list(fields, deadlineMs);
   }
 
+  /** Start and counter of the host as they are now; both unknown if it is not connected or slow. Throws never. */
+  core(): Promise<CoreStatus> {
+    return askCore(this.#client, coreMs);
+  }
+
   status(): LinkStatus {
     return {
       state: this.#state,
@@ -122,6 +132,7 @@ export class HostLink {
       banner: this.#session?.banner,
       skewMs: this.#snapshot?.skewMs,
       startup: this.#snapshot?.startup,
+      processedCalls: this.#snapshot?.processedCalls,
       lastFault: this.#lastFault,
       counters: this.#client.counters,
     };
@@ -180,7 +191,8 @@ export class HostLink {
     this.#snapshot = snapshot;
     const fresh = isFreshBoot(this.#lastSeen, snapshot.startup, session.bootUptime, now);
     this.#log.info('ami: synced', { channels: snapshot.channels.length, kept: this.#batch.length, fresh });
-    this.#batch.unshift({ event: 'Resync', at: this.#hostTime(now), channels: snapshot.channels, fresh });
+    const { channels, queued } = snapshot;
+    this.#batch.unshift({ event: 'Resync', at: this.#hostTime(now), channels, fresh, queued });
     this.#become('live');
     this.#deliver();
   }

@@ -1,4 +1,4 @@
-import type { SnapshotChannel } from '../calls/events.ts';
+import type { QueuedCaller, SnapshotChannel } from '../calls/events.ts';
 import type { AmiSession } from './client.ts';
 import { channelOf, defaultVariables, instantFromSeconds, numberOf, textOf } from './events.ts';
 import { type AmiMessage, bareRecord } from './message.ts';
@@ -7,11 +7,18 @@ import { type AmiMessage, bareRecord } from './message.ts';
 export interface HostSnapshot {
   /** All live channels at the time of the answer. */
   channels: SnapshotChannel[];
+  /** Who of them waits in a queue; empty if nobody runs Queue, or the host would not say. */
+  queued: QueuedCaller[];
   /**
    * `CoreStartupDate` and `CoreStartupTime` as Asterisk wrote them, in the host's local time: good for telling two
    * boots apart, not as a moment. `undefined` without the right to ask (`system` or `reporting` in `write`).
    */
   startup: string | undefined;
+  /**
+   * Channels that ran the dial plan since that boot (`CoreProcessedCalls`): the difference of two values says how many
+   * calls passed meanwhile, about. Asterisk 16 does not count them.
+   */
+  processedCalls: number | undefined;
   /** Host's clock minus ours in milliseconds, half a round trip uncertain; `undefined` if Ping did not tell. */
   skewMs: number | undefined;
 }
@@ -22,21 +29,31 @@ export type SnapshotResult = { snapshot: HostSnapshot } | { snapshot?: never; re
 const cdrStart = 'CDR(start,u)';
 const cdrAnswer = 'CDR(answer,u)';
 
-/** Asks for the live channels, the time of the last boot and the clock. The three questions are asked at once. */
+/** A queue with thousands of members answers long: what is known without it must not wait for that. */
+const queueMs = 3_000;
+
+/**
+ * Asks for the live channels, the time of the last boot and the clock. The three questions are asked at once, that for
+ * the queues' callers only if somebody is in a queue.
+ */
 export async function takeSnapshot(
   session: AmiSession,
   now: () => number,
   variables: ReadonlySet<string> = defaultVariables,
 ): Promise<SnapshotResult> {
   const asked = [cdrStart, cdrAnswer, ...variables].join(',');
-  const [status, startup, skewMs] = await Promise.all([
+  const [status, core, skewMs] = await Promise.all([
     session.list({ Action: 'Status', Variables: asked }),
-    askStartup(session),
+    askCore(session),
     askSkew(session, now),
   ]);
   switch (status.outcome) {
-    case 'complete':
-      return { snapshot: { channels: toSnapshotChannels(status.items), startup, skewMs } };
+    case 'complete': {
+      const channels = toSnapshotChannels(status.items);
+      const inQueue = channels.some(({ application }) => application === 'Queue');
+      const queued = inQueue ? await askQueues(session) : [];
+      return { snapshot: { channels, queued, ...core, skewMs } };
+    }
     case 'refused':
       return { reason: `Status refused: ${status.message.slice(0, 200)}`, refused: true };
     case 'notSent':
@@ -70,12 +87,34 @@ export function toSnapshotChannels(items: readonly AmiMessage[]): SnapshotChanne
   return channels;
 }
 
-async function askStartup(session: AmiSession): Promise<string | undefined> {
-  const reply = await session.action({ Action: 'CoreStatus' });
-  if (reply.outcome !== 'answered') return undefined;
+/** What `CoreStatus` tells of the present boot; nothing without the right to ask (`system` or `reporting` in `write`). */
+export interface CoreStatus {
+  startup: string | undefined;
+  processedCalls: number | undefined;
+}
+
+/** Asks for boot and counter. Settles within `deadlineMs`, and throws never. */
+export async function askCore(session: Pick<AmiSession, 'action'>, deadlineMs?: number): Promise<CoreStatus> {
+  const reply = await session.action({ Action: 'CoreStatus' }, deadlineMs);
+  if (reply.outcome !== 'answered') return { startup: undefined, processedCalls: undefined };
   const date = textOf(reply.response, 'CoreStartupDate');
   const time = textOf(reply.response, 'CoreStartupTime');
-  return date === undefined || time === undefined ? undefined : `${date} ${time}`;
+  return {
+    startup: date === undefined || time === undefined ? undefined : `${date} ${time}`,
+    processedCalls: numberOf(reply.response, 'CoreProcessedCalls'),
+  };
+}
+
+/** Nobody, if the host has no queues, refuses or is slow: the queue's name is worth less than the snapshot. */
+async function askQueues(session: AmiSession): Promise<QueuedCaller[]> {
+  const status = await session.list({ Action: 'QueueStatus' }, queueMs);
+  if (status.outcome !== 'complete') return [];
+  return status.items.flatMap((item) => {
+    const uniqueid = textOf(item, 'Uniqueid');
+    const queue = textOf(item, 'Queue');
+    if (item.name !== 'QueueEntry' || uniqueid === undefined || queue === undefined) return [];
+    return [{ uniqueid, queue, seconds: numberOf(item, 'Wait') }];
+  });
 }
 
 async function askSkew(session: AmiSession, now: () => number): Promise<number | undefined> {

@@ -53,6 +53,14 @@ export interface SnapshotChannel extends ChannelSnapshot {
   cdrAnswer: Instant | undefined;
 }
 
+/** A caller who waits in a queue, by `QueueStatus`. */
+export interface QueuedCaller {
+  uniqueid: string;
+  queue: string;
+  /** How long she has waited there. */
+  seconds: number | undefined;
+}
+
 /** Everything `HostCalls.apply` understands. `at` is `Timestamp` where the stream has it, else the time of arrival. */
 export type HostEvent =
   | { event: 'Newchannel'; at: Instant; chan: ChannelSnapshot }
@@ -108,6 +116,12 @@ export type HostEvent =
   /** The connection to the host is gone. Nothing is cleared: the next Resync tells what still lives. */
   | { event: 'Disconnected'; at: Instant }
   /** All live channels of the host after a (re)connect. `fresh` = the host was booted after we lost it. */
-  | { event: 'Resync'; at: Instant; channels: readonly SnapshotChannel[]; fresh: boolean }
+  | {
+      event: 'Resync';
+      at: Instant;
+      channels: readonly SnapshotChannel[];
+      fresh: boolean;
+      queued?: readonly QueuedCaller[];
+    }
   /** Time passes: ring rounds are closed, deadlines fall due. */
   | { event: 'Tick'; at: Instant };

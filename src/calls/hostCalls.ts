@@ -2,9 +2,9 @@ import type { Call, Fact } from './call.ts';
 import { recorded, seen } from './channels.ts';
 import { dialBegin, dialEnd } from './dialling.ts';
 import { endOrphans, hangup, hangupKnown } from './endings.ts';
-import type { HostEvent, Instant } from './events.ts';
+import type { HostEvent, Instant, QueuedCaller } from './events.ts';
 import { type LiveCall, liveCalls } from './live.ts';
-import { callsWith, partyOf } from './lookup.ts';
+import { callsWith, legCall, partyOf } from './lookup.ts';
 import { deadline } from './machine.ts';
 import { goneChannels, newChannels, rewired } from './resync.ts';
 import type { HostRules } from './rules.ts';
@@ -178,6 +178,16 @@ export class HostCalls {
     for (const change of rewired(event, topology, new Set(born.map(({ chan }) => chan.uniqueid)))) {
       facts.push(...this.apply(change));
     }
+    for (const caller of event.queued ?? []) this.#waits(caller, event.at, facts);
     for (const id of [...this.#state.calls.keys()]) refresh(this.#state, id, event.at, facts);
+  }
+
+  /** A snapshot found a caller in a queue: news only if we did not hear her enter it. */
+  #waits({ uniqueid, queue, seconds }: QueuedCaller, at: Instant, facts: Fact[]): void {
+    const call = legCall(this.#state, uniqueid);
+    const channel = this.#state.topology.channel(uniqueid);
+    if (channel === undefined || call === undefined || call.queue === queue || call.answeredAt !== undefined) return;
+    const since = Math.max(channel.createdAt, at - (seconds ?? 0) * 1000);
+    tellLeg(this.#state, channel, { input: 'queued', at: since, queue }, facts);
   }
 }

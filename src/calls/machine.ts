@@ -88,7 +88,11 @@ export function advance(call: Call, input: CallInput, policies: Policies): Step 
       return { call: { ...call, state, transfers, offeredAt: call.offeredAt ?? input.at }, facts: [] };
     }
     case 'queued':
-      return { call: { ...call, queue: input.queue, offeredAt: call.offeredAt ?? input.at }, facts: [] };
+      // A snapshot tells of the queue after the phones it rings.
+      return {
+        call: { ...call, queue: input.queue, offeredAt: Math.min(call.offeredAt ?? input.at, input.at) },
+        facts: [],
+      };
     case 'pbx answered':
       return { call: { ...call, pbxAnsweredAt: call.pbxAnsweredAt ?? input.at }, facts: [] };
     case 'connected':

@@ -122,6 +122,8 @@ export const callsShowCommand = defineCommand({
       return EXIT.ok;
     }
     printTable(out, callColumns, [call]);
+    if (joinedLate(call.record))
+      printLine(out, 'joined late: it ran already when the host came in sync; what was before, the snapshot told');
     printLine(out);
     printStory(out, call.externalId, [
       ...storyOf(call.live ?? call.record),
@@ -130,6 +132,11 @@ export const callsShowCommand = defineCommand({
     return EXIT.ok;
   },
 });
+
+/** Its first events were not seen; calls stored by an older version do not say. */
+function joinedLate(record: unknown): boolean {
+  return typeof record === 'object' && record !== null && 'joinedLate' in record && record.joinedLate === true;
+}
 
 /** What was kept of the call's story; empty for calls of an older version. */
 function storyOf(record: unknown): PrintedStoryLine[] {

@@ -1,5 +1,6 @@
 /** Periods in which a host was not synced: what happened meanwhile we did not see. */
 import type { Db } from './database.ts';
+import type { LastBeat } from './heartbeats.ts';
 import { text } from './values.ts';
 
 /** One period. */
@@ -12,7 +13,7 @@ export interface Gap {
   cause: string;
   /** Calls the snapshot gave back, null when unknown. */
   recoveredSnapshot: number | null;
-  /** Calls nobody can recover: an estimate from Asterisk's own counter, null when unknown. */
+  /** Calls nobody can recover: an estimate from Asterisk's own counter, rather too high; null when unknown. */
   lost: number | null;
 }
 
@@ -41,6 +42,44 @@ export async function closeGap(
     .where('to_at', 'is', null)
     .executeTakeFirst();
   return result.numUpdatedRows > 0n;
+}
+
+/**
+ * How many calls passed in a gap that nobody saw, by Asterisk's own counter: what it counted since the last beat, less
+ * what we know to have begun since. An estimate: a Local channel counts as a call there. undefined when Asterisk does not
+ * count, or was started anew meanwhile.
+ * @param now the counter after the gap, with all calls committed that the snapshot brought
+ */
+export async function estimateLost(
+  db: Db,
+  of: { enterprise: string; host: string; last: LastBeat | undefined },
+  now: { start: string | undefined; calls: number | undefined },
+): Promise<number | undefined> {
+  const counted = of.last?.counted;
+  if (counted === null || counted === undefined || now.calls === undefined || now.start !== counted.start)
+    return undefined;
+  const passed = now.calls - counted.calls;
+  if (passed <= 0) return 0;
+  const known = await db
+    .selectNoFrom((eb) => [
+      eb
+        .selectFrom('calls')
+        .where('enterprise', '=', of.enterprise)
+        .where('host', '=', of.host)
+        .where('started_at', '>=', counted.at)
+        .select((count) => count.fn.countAll<string>().as('n'))
+        .as('calls'),
+      eb
+        .selectFrom('drops')
+        .where('enterprise', '=', of.enterprise)
+        .where('host', '=', of.host)
+        .where('at', '>=', counted.at)
+        .where('reason', '=', 'internal')
+        .select((count) => count.fn.countAll<string>().as('n'))
+        .as('internal'),
+    ])
+    .executeTakeFirstOrThrow();
+  return Math.max(0, passed - Number(known.calls) - Number(known.internal));
 }
 
 /** Gaps, newest first. `since`: those that ended later or last still. */

@@ -60,6 +60,22 @@ describe('at most once: an answer that leaves open whether it was shown gives th
   });
 });
 
+test('P5: the database crashed and forgot claim and settlement of a popup that was sent: it is not sent again', async () => {
+  await h.enqueue([popup('pbx1-1.0', 'in', expiresIn(10_000))]);
+  const worker = h.worker();
+  await worker.drain();
+  expect(await h.states()).toEqual(['done']);
+  await h.database.query(
+    "update outbox set state = 'pending', attempts = 0, lease_owner = null, lease_until = null, settled_at = null",
+  );
+  await worker.drain();
+  expect((await h.rows())[0]).toMatchObject({
+    state: 'expired',
+    reason: 'it was sent before the database forgot its claim',
+  });
+  expect(h.sent('call/event')).toHaveLength(1);
+});
+
 test('C1: a popup that certainly did not leave is sent when the CRM is there again, if it is still fresh', async () => {
   const other = await startEmulator({ port: 0 });
   const { port, url } = other;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { saveCalls } from '../../src/store/calls.ts';
 import { findCustomer, saveCustomer } from '../../src/store/customers.ts';
-import { countDrops, listDrops, recordDrops } from '../../src/store/drops.ts';
-import { closeGap, listGaps, openGap } from '../../src/store/gaps.ts';
+import { countDrops, dropTotals, listDrops, recordDrops } from '../../src/store/drops.ts';
+import { closeGap, estimateLost, listGaps, openGap } from '../../src/store/gaps.ts';
 import { balance, unaccounted } from '../../src/store/oracle.ts';
 import { enqueue } from '../../src/store/outbox.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -13,7 +13,7 @@ beforeAll(async () => {
   t = await createTestDatabase();
 });
 afterAll(() => t.drop());
-beforeEach(() => t.query('truncate calls, outbox, drops, gaps, retailcrm_customers'));
+beforeEach(() => t.query('truncate calls, outbox, drops, drop_totals, gaps, retailcrm_customers'));
 
 const at = (time: string): Date => new Date(`2026-11-20T${time}Z`);
 
@@ -61,6 +61,18 @@ describe('the drop ledger', () => {
     ]);
     expect(await countDrops(t.db, { reason: 'internal' })).toEqual([{ reason: 'internal', count: 1 }]);
   });
+
+  test('keeps totals per host and reason; what is told twice counts once, what is deleted stays counted', async () => {
+    const rows = [dropRow('1'), dropRow('2'), dropRow('3', { reason: 'blacklisted' }), dropRow('1', { host: 'pbx2' })];
+    await recordDrops(t.db, rows);
+    await recordDrops(t.db, [...rows, dropRow('4')]);
+    await t.query('delete from drops');
+    expect(await dropTotals(t.db)).toEqual([
+      { enterprise: 'acme', host: 'pbx1', reason: 'blacklisted', total: 1 },
+      { enterprise: 'acme', host: 'pbx1', reason: 'internal', total: 3 },
+      { enterprise: 'acme', host: 'pbx2', reason: 'internal', total: 1 },
+    ]);
+  });
 });
 
 describe('a gap', () => {
@@ -97,6 +109,38 @@ describe('a gap', () => {
     expect((await listGaps(t.db, host)).map((gap) => gap.cause)).toEqual(['b', 'a']);
     expect((await listGaps(t.db, { since: at('10:30:00') })).map((gap) => gap.cause)).toEqual(['b']);
     expect(await listGaps(t.db, { host: 'pbx2' })).toEqual([]);
+  });
+});
+
+describe('how many calls of a gap nobody saw, by the counter of Asterisk', () => {
+  const of = { enterprise: 'acme', host: 'pbx1' };
+  const last = { syncedAt: at('10:00:00'), counted: { at: at('10:00:00'), start: 'monday', calls: 100 } };
+
+  test.each([
+    { says: 'what it counted beyond what we know', now: { start: 'monday', calls: 107 }, lost: 5 },
+    { says: 'it counted only what we know', now: { start: 'monday', calls: 102 }, lost: 0 },
+    { says: 'it counted less: never below 0', now: { start: 'monday', calls: 101 }, lost: 0 },
+    { says: 'nothing passed', now: { start: 'monday', calls: 100 }, lost: 0 },
+    { says: 'started anew: unknown', now: { start: 'tuesday', calls: 3 }, lost: undefined },
+    { says: 'it does not count (Asterisk 16): unknown', now: { start: 'monday', calls: undefined }, lost: undefined },
+  ])('$says', async ({ now, lost }) => {
+    await saveCalls(t.db, [
+      callRow('pbx1-1', { startedAt: at('09:59:59') }),
+      callRow('pbx1-2', { startedAt: at('10:00:30') }),
+      callRow('pbx2-2', { startedAt: at('10:00:30'), host: 'pbx2' }),
+    ]);
+    await recordDrops(t.db, [
+      dropRow('3', { at: at('10:00:40') }),
+      dropRow('2', { at: at('10:00:40'), reason: 'blacklisted', externalId: 'pbx1-2' }),
+    ]);
+    expect(await estimateLost(t.db, { ...of, last }, now)).toBe(lost);
+  });
+
+  test.each([
+    { says: 'the host was never in sync', last: undefined },
+    { says: 'no count is known from before', last: { syncedAt: at('10:00:00'), counted: null } },
+  ])('$says: unknown', async ({ last: before }) => {
+    expect(await estimateLost(t.db, { ...of, last: before }, { start: 'monday', calls: 5 })).toBeUndefined();
   });
 });
 

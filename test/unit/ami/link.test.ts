@@ -156,6 +156,52 @@ describe('after a login', () => {
     );
   });
 
+  test('who waits in a queue is asked for if somebody does, and never in the way of the snapshot', async () => {
+    const ami = await startFake();
+    ami.channels = [{ ...channel('1.1'), Application: 'Queue' }];
+    ami.on('QueueStatus', (action, session) => {
+      const ActionID = action.get('ActionID') ?? '';
+      session.reply(action, { EventList: 'start', Message: 'Queue status will follow' });
+      session.event('QueueParams', { Queue: 'sales', Calls: 1, ActionID });
+      session.event('QueueMember', { Queue: 'sales', Name: 'PJSIP/150', Paused: 0, ActionID });
+      session.event('QueueEntry', { Queue: 'sales', Uniqueid: '1.1', Wait: 12, ActionID });
+      session.event('QueueStatusComplete', { EventList: 'Complete', ListItems: 3, ActionID });
+      return undefined;
+    });
+    const { heard } = startLink(ami);
+    await heardAll(heard, 1);
+    expect(heard.all).toMatchObject([{ event: 'Resync', queued: [{ uniqueid: '1.1', queue: 'sales', seconds: 12 }] }]);
+  });
+
+  test.each([
+    { name: 'nobody runs Queue: not asked', application: 'Dial', asked: false },
+    { name: 'the host has no queues: nobody waits', application: 'Queue', asked: true },
+  ])('$name', async ({ application, asked }) => {
+    const ami = await startFake();
+    ami.channels = [{ ...channel('1.1'), Application: application }];
+    ami.on('QueueStatus', () => ({ Response: 'Error', Message: 'Invalid/unknown command' }));
+    const { heard } = startLink(ami);
+    await heardAll(heard, 1);
+    expect(heard.all).toMatchObject([{ event: 'Resync', queued: [] }]);
+    expect(ami.actions.some(({ action }) => action === 'QueueStatus')).toBe(asked);
+  });
+
+  test('start and counter of the host are told with the state, and whenever asked', async () => {
+    const ami = await startFake();
+    let processed = 40;
+    ami.on('CoreStatus', () => ({
+      CoreStartupDate: '2026-11-01',
+      CoreStartupTime: '08:00:00',
+      CoreProcessedCalls: processed,
+    }));
+    const { link, heard } = startLink(ami);
+    expect(await link.core()).toEqual({ startup: undefined, processedCalls: undefined });
+    await heardAll(heard, 1);
+    expect(link.status()).toMatchObject({ startup: '2026-11-01 08:00:00', processedCalls: 40 });
+    processed = 43;
+    expect(await link.core()).toEqual({ startup: '2026-11-01 08:00:00', processedCalls: 43 });
+  });
+
   test('events of one piece of the stream come as one batch', async () => {
     const ami = await startFake();
     const { heard } = startLink(ami);

@@ -68,6 +68,25 @@ describe('resync after a connection that was away', () => {
     expect(facts.map(sentence)).toContain('12 call.finished c answered');
   });
 
+  test('joined late, in a queue: the snapshot names the queue and since when she waits', () => {
+    const stream = new Script();
+    stream.unheard((before) => before.incoming('c').up('c'));
+    const snapshot = stream.at(20_000).resync().events.at(-1);
+    if (snapshot?.event !== 'Resync') throw new Error('no snapshot');
+    const host = new HostCalls(rulesWith());
+    const queued = [{ uniqueid: 'c', queue: 'sales', seconds: 15 }];
+    host.apply({ ...snapshot, queued });
+    const [call] = host.calls();
+    expect(call).toMatchObject({ queue: 'sales', offeredAt: EPOCH + 5000 });
+    expect(call?.story.map(({ says }) => says)).toEqual([
+      'begins on PJSIP/provider-by-00000001; it ran already when we came',
+      'the line is up; nobody talks yet',
+      'waits in queue sales',
+    ]);
+    expect(host.apply({ ...snapshot, queued })).toEqual([]);
+    expect(host.calls()).toEqual([call]);
+  });
+
   test('the same snapshot twice changes nothing', () => {
     const host = new HostCalls(rulesWith());
     for (const event of talking().events) host.apply(event);
