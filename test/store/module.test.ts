@@ -251,12 +251,12 @@ describe('the keeper', () => {
     expect(running.active).toBe(effective);
   });
 
-  test.each([
+  test.each<[string, () => string | undefined, number]>([
     ['our own address', () => crm.url, 0],
     ['another host', () => 'https://elsewhere.example', 1],
     ['nothing', () => undefined, 0],
     ['no address at all', () => 'not a url', 0],
-  ] as const)('systemUrl is %s: never used, only another host is told', async (_says, url, warnings) => {
+  ])('systemUrl is %s: never used, only another host is told', async (_says, url, warnings) => {
     const running = await start();
     running.activity({ active: true, freeze: false, systemUrl: url() });
     expect(said.filter((line) => line.includes('another address'))).toHaveLength(warnings);
