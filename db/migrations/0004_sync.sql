@@ -71,6 +71,8 @@ create table orders (
   manager_id  bigint,
   site        text,
   phone       text,
+  -- whom the order names
+  person      text,
   created_at  timestamptz,
   status_at   timestamptz,
   deleted     boolean not null default false,

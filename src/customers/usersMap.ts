@@ -5,6 +5,7 @@ import type { AdditionalCode, User } from '../retailcrm/types.ts';
 import type { Db } from '../store/database.ts';
 import type { CrmUser, ExtensionInterval, ExtensionOwner } from '../store/users.ts';
 import { crmUsers, extensionIntervals, saveCrmUsers, saveExtensions } from '../store/users.ts';
+import type { Pace } from './ask.ts';
 import { judgeList } from './guard.ts';
 
 /** What the configuration says of an employee. */
@@ -20,8 +21,7 @@ export interface EmployeeRef {
 export interface UsersMapOptions {
   readonly db: Db;
   readonly client: Pick<RetailCrmClient, 'users' | 'integrationModule'>;
-  /** Permit for one general request; rejects when called off. */
-  readonly permit: (signal: AbortSignal) => Promise<void>;
+  readonly general: Pace;
   readonly enterprise: string;
   readonly employees: readonly EmployeeRef[];
   /** Code of our telephony module; undefined = only the configuration says who has which extension. */
@@ -173,6 +173,7 @@ export class UsersMap {
         return this.#guarded(`the list of extensions in the CRM's telephony module ${codesDoubt}`);
     } catch (error) {
       if (this.#stop.signal.aborted) return this.#mode;
+      if (error instanceof CrmError && error.kind === 'RATE') this.#options.general.slowDown(error.retryAfterMs);
       this.#mode = 'stale';
       this.#complain('the CRM users cannot be asked; the last good map stays', { reason: reasonOf(error) });
       return this.#mode;
@@ -203,7 +204,7 @@ export class UsersMap {
     const users = new Map<number, User>();
     let total: number | undefined;
     for (let page = 1; page <= mostPages; page += 1) {
-      await this.#options.permit(this.#stop.signal);
+      await this.#options.general.take({ urgent: false, signal: this.#stop.signal });
       const { items, pagination } = await this.#options.client.users({}, { limit: 100, page });
       for (const user of items) users.set(user.id, user);
       total = pagination?.totalCount ?? total;
@@ -215,9 +216,9 @@ export class UsersMap {
 
   /** The telephony module's extensions; undefined when nobody can say: no module is configured, or its answer is missing. */
   async #codes(): Promise<readonly AdditionalCode[] | undefined> {
-    const { moduleCode, client, permit } = this.#options;
+    const { moduleCode, client, general } = this.#options;
     if (moduleCode === undefined) return undefined;
-    await permit(this.#stop.signal);
+    await general.take({ urgent: false, signal: this.#stop.signal });
     try {
       return (await client.integrationModule(moduleCode)).telephony?.additionalCodes ?? [];
     } catch (error) {

@@ -56,6 +56,10 @@ export interface Order {
   readonly createdAt: string | undefined;
   readonly statusUpdatedAt: string | undefined;
   readonly totalSumm: number | undefined;
+  readonly firstName: string | undefined;
+  readonly lastName: string | undefined;
+  /** As stored, any format. */
+  readonly phone: string | undefined;
   readonly managerId: number | undefined;
   readonly managerComment: string | undefined;
   readonly site: string | undefined;
@@ -89,6 +93,9 @@ export const readOrder = (fields: Fields): Order => ({
   createdAt: fields.text('createdAt'),
   statusUpdatedAt: fields.text('statusUpdatedAt'),
   totalSumm: fields.number('totalSumm'),
+  firstName: fields.text('firstName'),
+  lastName: fields.text('lastName'),
+  phone: fields.text('phone'),
   managerId: fields.number('managerId'),
   managerComment: fields.text('managerComment'),
   site: fields.text('site'),

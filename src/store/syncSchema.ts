@@ -56,6 +56,7 @@ export interface OrdersTable {
   manager_id: string | null;
   site: string | null;
   phone: string | null;
+  person: string | null;
   created_at: Date | null;
   status_at: Date | null;
   deleted: Generated<boolean>;
