@@ -1,6 +1,6 @@
 import type { Call } from './calls/call.ts';
 import type { Policies } from './calls/rules.ts';
-import type { Origin } from './rows.ts';
+import type { Origin, UserAt } from './rows.ts';
 import { callRow } from './rows.ts';
 import { saveCalls } from './store/calls.ts';
 import type { Db } from './store/database.ts';
@@ -34,6 +34,7 @@ export interface HostBatch {
   batch: Batch;
   origin: Origin;
   policies: Policies;
+  userAt?: UserAt | undefined;
 }
 
 export function emptyBatch(): Batch {
@@ -76,8 +77,8 @@ export async function writeBatches(db: Db, hosts: readonly HostBatch[]): Promise
   await inTransaction(db, async (trx) => {
     await saveCalls(
       trx,
-      hosts.flatMap(({ batch, origin, policies }) =>
-        [...batch.calls.values()].map((call) => callRow(call, origin, policies)),
+      hosts.flatMap(({ batch, origin, policies, userAt }) =>
+        [...batch.calls.values()].map((call) => callRow(call, origin, policies, userAt)),
       ),
     );
     const drops = hosts.flatMap(({ batch }) => batch.drops);

@@ -16,9 +16,16 @@ export interface Origin {
   account: string;
 }
 
-/** The call's row: what people see of it, and while it lives what the core needs to take it up again. */
-export function callRow(call: Call, origin: Origin, policies: Policies): CallRow {
+/** Whose an extension was at an instant, milliseconds since 1970: id of a CRM user. */
+export type UserAt = (extension: string, at: number) => number | undefined;
+
+/**
+ * The call's row: what people see of it, and while it lives what the core needs to take it up again.
+ * @param userAt with it an ended call keeps the CRM user its owner was when it began, whoever has her extension later
+ */
+export function callRow(call: Call, origin: Origin, policies: Policies, userAt?: UserAt): CallRow {
   const ended = call.state === 'ended';
+  const owner = ended ? ownerOf(call, policies) : null;
   return {
     enterprise: origin.enterprise,
     host: origin.host,
@@ -29,7 +36,8 @@ export function callRow(call: Call, origin: Origin, policies: Policies): CallRow
     result: call.result ?? null,
     customerPhone: customerPhone(call),
     externalPhone: call.externalPhone ?? null,
-    owner: ended ? ownerOf(call, policies) : null,
+    owner,
+    crmUser: owner === null ? null : (userAt?.(owner, call.startedAt) ?? null),
     startedAt: new Date(call.startedAt),
     answeredAt: call.answeredAt === undefined ? null : new Date(call.answeredAt),
     endedAt: call.endedAt === undefined ? null : new Date(call.endedAt),

@@ -9,6 +9,7 @@ import { enqueue } from '../store/outbox.ts';
 import type { RuleAction, RuleRun } from '../store/ruleRuns.ts';
 import { moveRun, pendingRuns, planRun } from '../store/ruleRuns.ts';
 import type { Pace } from './ask.ts';
+import type { NotifyErrand } from './notify.ts';
 
 /** What happens when an order comes to a status. */
 export interface OrderRuleRef {
@@ -118,6 +119,12 @@ export class OrderRules {
       status: name,
     };
     const message = template.replace(/\{(\w+)\}/g, (whole, key: string) => values[key] ?? whole);
+    const errand: NotifyErrand = {
+      do: 'notify',
+      userIds: [manager],
+      message,
+      until: run.at.getTime() + latestMs.notify,
+    };
     const sent = await inTransaction(db, async (trx) => {
       if (!(await moveRun(trx, run.id, 'pending', 'done'))) return false;
       await enqueue(trx, [
@@ -128,8 +135,7 @@ export class OrderRules {
           kind: 'errand',
           externalId: `rule/${run.changeId}/notify`,
           callId: `order/${order.id}`,
-          payload: JSON.stringify({ do: 'notify', userIds: [manager], message }),
-          expiresAt: new Date(run.at.getTime() + latestMs.notify),
+          payload: JSON.stringify(errand),
         },
       ]);
       return true;
