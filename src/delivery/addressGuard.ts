@@ -32,7 +32,9 @@ function listOf(subnets: readonly string[]): BlockList {
   return list;
 }
 
-const familyOf = (ip: string): 'ipv4' | 'ipv6' => (isIP(ip) === 6 ? 'ipv6' : 'ipv4');
+function familyOf(ip: string): 'ipv4' | 'ipv6' {
+  return isIP(ip) === 6 ? 'ipv6' : 'ipv4';
+}
 
 /** What kind of address must not be called from here; undefined = a public one. `ip` without brackets or zone. */
 export function forbiddenKind(ip: string): string | undefined {

@@ -45,11 +45,13 @@ export class WebhookHttp {
   readonly #address: ReceiverAddress;
   readonly #agent: http.Agent;
   readonly #checked: CheckedUrl;
+  readonly #lookup: LookupFunction;
 
   /** Throws ForbiddenAddress when the URL must not be called at all. */
   constructor(address: ReceiverAddress) {
     this.#address = address;
     this.#checked = checkUrl(address.url, address.allowPrivate);
+    this.#lookup = guardedLookup(address, this.#checked.plain);
     const options = { keepAlive: true, maxSockets: 16, timeout: IDLE_MS };
     this.#agent = this.#checked.plain
       ? new http.Agent(options)
@@ -95,18 +97,27 @@ export class WebhookHttp {
       request.end(bytes);
     });
   }
+}
 
-  readonly #lookup: LookupFunction = (name, options, answer) => {
-    const { allowPrivate, resolve = systemResolve } = this.#address;
+/**
+ * The `lookup` of a connection: asks once, checks every address of the answer, and gives the connection just these.
+ * @param plain the connection is plain http
+ */
+export function guardedLookup(
+  address: Pick<ReceiverAddress, 'allowPrivate' | 'resolve'>,
+  plain: boolean,
+): LookupFunction {
+  const { allowPrivate, resolve = systemResolve } = address;
+  return (name, options, answer) => {
     resolve(name)
       .then((found) => {
         const fitting = found.filter(({ family }) => !options.family || family === familyNumber(options.family));
-        if (fitting.length === 0) throw Object.assign(new Error('no address'), { code: 'ENOTFOUND' });
-        // One forbidden address is enough: a public name has no reason to lead inside.
-        for (const { address } of fitting) checkAddress(address, allowPrivate, this.#checked.plain);
         const [first] = fitting;
+        if (first === undefined) throw Object.assign(new Error('no address'), { code: 'ENOTFOUND' });
+        // One forbidden address is enough: a public name has no reason to lead inside.
+        for (const one of fitting) checkAddress(one.address, allowPrivate, plain);
         if (options.all) answer(null, fitting);
-        else answer(null, first?.address ?? '', first?.family);
+        else answer(null, first.address, first.family);
       })
       .catch((error: unknown) => {
         answer(isNativeError(error) ? error : new Error('the name cannot be resolved'), '', 0);
