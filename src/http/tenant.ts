@@ -20,7 +20,7 @@ export interface Caller {
 }
 
 /** How an action ended. `refused` carries the HTTP status, a stable code for programs and a sentence for people. */
-export type ActionReply<T = Record<never, never>> =
+export type ActionReply<T = unknown> =
   | ({ readonly outcome: 'done' } & T)
   | {
       readonly outcome: 'refused';
