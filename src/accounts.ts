@@ -2,12 +2,14 @@ import type { EnterpriseSettings } from './config/settings.ts';
 import { resolveSecret } from './config/secrets.ts';
 import type { Settled } from './deliveryLog.ts';
 import { deliveryLog } from './deliveryLog.ts';
+import { ErrandLane } from './delivery/errandLane.ts';
 import type { AccountPacers } from './delivery/pacer.ts';
 import { accountPacers } from './delivery/pacer.ts';
 import { DeliveryWorker } from './delivery/worker.ts';
 import type { Logger } from './log.ts';
 import { RetailCrmClient } from './retailcrm/client.ts';
 import type { Db } from './store/database.ts';
+import type { ClaimedRow, Settlement } from './store/outbox.ts';
 import { takeBack } from './store/takeBack.ts';
 import { Webhooks } from './webhooks.ts';
 
@@ -16,6 +18,8 @@ export interface Account {
   readonly key: string;
   readonly client: RetailCrmClient;
   readonly worker: DeliveryWorker;
+  /** What calls leave behind besides their record. The enterprise starts it: it knows how. */
+  readonly errands: ErrandLane;
   /** Who else is told of the enterprise's calls. */
   readonly webhooks: Webhooks;
 }
@@ -46,6 +50,10 @@ export class Accounts {
     const client = new RetailCrmClient({ url, key: resolveSecret(enterprise.retailcrm.key), log, allowInsecure });
     const pacers = this.#pacers.get(url) ?? accountPacers();
     this.#pacers.set(url, pacers);
+    const onSettled = (row: ClaimedRow, outcome: Settlement): void => {
+      deliveryLog(log, row, outcome);
+      this.#onSettled?.({ account: key, row, outcome });
+    };
     const worker = new DeliveryWorker({
       db: this.#db,
       client,
@@ -54,13 +62,18 @@ export class Accounts {
       log: this.#log,
       owner: this.#owner,
       pacers,
-      onSettled: (row, outcome) => {
-        deliveryLog(log, row, outcome);
-        this.#onSettled?.({ account: key, row, outcome });
-      },
+      onSettled,
+    });
+    const errands = new ErrandLane({
+      db: this.#db,
+      account: key,
+      owner: this.#owner,
+      pacer: pacers.general,
+      log,
+      onSettled,
     });
     const webhooks = new Webhooks(enterprise, this.#db, this.#log, this.#owner);
-    const account = { key, client, worker, webhooks };
+    const account = { key, client, worker, errands, webhooks };
     this.#open.push(account);
     return account;
   }
@@ -83,7 +96,9 @@ export class Accounts {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.all().flatMap(({ worker, webhooks }) => [worker.stop(), webhooks.stop()]));
+    await Promise.all(
+      this.all().flatMap(({ worker, errands, webhooks }) => [worker.stop(), errands.stop(), webhooks.stop()]),
+    );
     for (const { client } of this.all()) client.stop();
   }
 }

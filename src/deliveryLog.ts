@@ -15,6 +15,10 @@ export function deliveryLog(log: Logger, row: ClaimedRow, outcome: Settlement): 
   switch (outcome.outcome) {
     case 'done': {
       const age = ((Date.now() - row.dueAt.getTime()) / 1000).toFixed(1);
+      if (row.kind === 'errand') {
+        log.info(`${what} done after ${age} s: ${outcome.reply ?? ''}`, { ...fields, ms: outcome.latencyMs });
+        return;
+      }
       const said = row.kind === 'upload' ? 'stands in the CRM' : row.type === 'hangup' ? 'closed' : 'shown';
       log.info(`${what} ${said} after ${age} s`, { ...fields, ms: outcome.latencyMs });
       return;
@@ -34,5 +38,6 @@ export function deliveryLog(log: Logger, row: ClaimedRow, outcome: Settlement): 
 function subject(row: ClaimedRow): string {
   const codes = row.codes?.join(', ') ?? '';
   if (row.kind === 'upload') return 'record of the call';
+  if (row.kind === 'errand') return `errand ${row.externalId.slice(0, row.externalId.indexOf('/'))}`;
   return row.type === 'hangup' ? `popup of ${codes}` : `popup for ${codes}`;
 }

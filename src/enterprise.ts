@@ -1,20 +1,30 @@
 import { readFileSync } from 'node:fs';
 import type { Account } from './accounts.ts';
+import { AuditLog } from './actions/audit.ts';
 import { HostLink } from './ami/link.ts';
 import type { LinkStatus } from './ami/link.ts';
+import type { Call } from './calls/call.ts';
+import { callErrands, customersOf } from './callers.ts';
 import { resolveSecret } from './config/secrets.ts';
 import type { EnterpriseSettings, HostSettings } from './config/settings.ts';
+import { usersMap } from './crmSync.ts';
+import type { Customers } from './customers/customers.ts';
+import type { UsersMap } from './customers/usersMap.ts';
 import type { GroupCommit } from './groupCommit.ts';
 import { Intake } from './intake.ts';
 import type { Logger } from './log.ts';
 import { PatternWatch } from './patternWatch.ts';
+import { type PbxActions, auditedRefusals, pbxActions } from './pbxActions.ts';
 import type { PlanSettings } from './delivery/plan.ts';
+import type { DeliveryWorker } from './delivery/worker.ts';
 import { planSettings } from './planSettings.ts';
 import { Recordings } from './recordings.ts';
 import { hostRules } from './rules.ts';
 import type { Db } from './store/database.ts';
+import type { Errands } from './store/errands.ts';
 import { closeGap, estimateLost, openGap } from './store/gaps.ts';
 import { beat, lastBeat } from './store/heartbeats.ts';
+import type { TenantDoors } from './tenants.ts';
 
 /** Pauses between attempts to learn the account's time zone, and between checks that it still holds. */
 const ZONE_RETRY_MS = 30_000;
@@ -41,6 +51,14 @@ interface Host {
 /** One tenant at run time: its CRM account, and per host a link and an intake. Nothing below knows of other tenants. */
 export class Enterprise {
   readonly id: string;
+  /** What it offers to HTTP: each feature puts its functions here in the constructor. */
+  readonly doors: TenantDoors = {};
+  /** Who has which extension, now and before. */
+  readonly users: UsersMap;
+  /** Who is calling. */
+  readonly customers: Customers;
+  /** Who did what: every feature writes its uses here. */
+  readonly audit: AuditLog;
   readonly #settings: EnterpriseSettings;
   readonly #account: Account;
   readonly #db: Db;
@@ -48,6 +66,8 @@ export class Enterprise {
   readonly #log: Logger;
   readonly #hosts: Host[];
   readonly #recordings: Recordings;
+  readonly #actions: PbxActions | undefined;
+  readonly #ending = new AbortController();
   #zone: string | undefined;
   #zoneTimer: NodeJS.Timeout | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
@@ -62,7 +82,15 @@ export class Enterprise {
     this.#db = db;
     this.#log = log.child({ enterprise: settings.id });
     this.#zone = settings.retailcrm.timezone;
+    this.users = usersMap(settings, account, db, this.#log);
+    this.customers = customersOf(settings, account, this.users, db, this.#log);
     this.#hosts = settings.hosts.map((host) => this.#host(host));
+    this.audit = new AuditLog(db, this.#log);
+    this.#actions = pbxActions({
+      ...{ settings, db, hosts: this.#hosts, log: this.#log, audit: this.audit },
+      extensionOfUser: (user) => this.users.extensionOfUser(user),
+    });
+    Object.assign(this.doors, { refused: auditedRefusals(settings.id, this.audit), ...this.#actions?.doors });
     this.#recordings = new Recordings({
       db,
       enterprise: settings,
@@ -82,6 +110,11 @@ export class Enterprise {
     return this.#hosts.reduce((sum, { intake }) => sum + intake.liveCalls.length, 0);
   }
 
+  /** Whether its CRM account takes requests; `closed` = all is well. */
+  get crmMode(): DeliveryWorker['mode'] {
+    return this.#account.worker.mode;
+  }
+
   /** What writes down the calls of its hosts. */
   get intakes(): readonly Intake[] {
     return this.#hosts.map(({ intake }) => intake);
@@ -91,9 +124,14 @@ export class Enterprise {
     this.#account.worker.start();
     this.#account.webhooks.start();
     this.#recordings.start();
+    await this.users.start();
+    await this.customers.start();
+    this.#account.errands.start(this.#errands());
     if (this.#zone === undefined) void this.#learnZone();
+    await this.#actions?.start();
     for (const { settings, intake, link } of this.#hosts) {
       await intake.start();
+      await this.customers.warm(phonesOf(intake.liveCalls));
       const from = (await lastBeat(this.#db, this.id, settings.id))?.syncedAt ?? new Date();
       await openGap(this.#db, { enterprise: this.id, host: settings.id, from, cause: 'the daemon was not running' });
       link.start();
@@ -110,11 +148,27 @@ export class Enterprise {
     await Promise.all(this.#hosts.map(({ link }) => link.stop()));
     await Promise.all(this.#hosts.map(({ intake }) => intake.stop()));
     await this.#recordings.stop();
+    await this.#actions?.drain();
+    await this.audit.drain();
+    await this.users.stop();
+    this.#ending.abort();
+    await this.customers.stop();
   }
 
   /** Settles when everything heard so far is committed. */
   async drain(): Promise<void> {
     await Promise.all(this.#hosts.map(({ intake }) => intake.drain()));
+  }
+
+  #errands(): Errands {
+    return callErrands(
+      this.#settings,
+      this.#account,
+      this.customers,
+      this.users,
+      () => this.#zone,
+      this.#ending.signal,
+    );
   }
 
   #host(host: HostSettings): Host {
@@ -130,10 +184,15 @@ export class Enterprise {
       rules,
       settings: () => {
         if (planned?.zone !== this.#zone || planned === undefined) {
-          planned = { zone: this.#zone, settings: planSettings(this.#settings, host, rules, this.#zone) };
+          planned = {
+            zone: this.#zone,
+            settings: planSettings(this.#settings, host, rules, this.#zone, this.customers),
+          };
         }
         return planned.settings;
       },
+      expect: (phone) => this.customers.expect(phone),
+      userAt: (extension, at) => this.users.userOfExtension(extension, at),
       db: this.#db,
       commits: this.#commits,
       log,
@@ -141,6 +200,7 @@ export class Enterprise {
       onCommitted: (kinds) => {
         this.#account.worker.wake(kinds);
         if (kinds.includes('webhook')) this.#account.webhooks.wake();
+        if (kinds.includes('errand')) this.#account.errands.wake();
       },
     });
     const { ami } = host;
@@ -158,8 +218,10 @@ export class Enterprise {
       log,
       onEvents: (events) => {
         intake.take(events);
+        this.#actions?.heard(host.id, events);
         watch.tick(Date.now());
       },
+      onNotice: (message) => this.#actions?.notice(host.id, message),
       onState: (status) => this.#hostState(host, status, log),
       onAuthRefused: () =>
         log.error(`the host refuses user ${ami.user}: check manager.conf and ${ami.secret.key}; next try in a minute`),
@@ -231,4 +293,9 @@ export class Enterprise {
     }
     if (!this.#stopped) this.#zoneTimer = setTimeout(() => void this.#learnZone(), next);
   }
+}
+
+/** Numbers of calls, as the CRM knows customers. */
+function phonesOf(calls: readonly Call[]): string[] {
+  return calls.flatMap(({ customer }) => (customer.kind === 'phone' ? [customer.e164] : []));
 }

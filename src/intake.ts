@@ -11,9 +11,10 @@ import { followUps } from './delivery/followUps.ts';
 import { decided, plan } from './delivery/plan.ts';
 import { type WebhookReceiver, webhookPlan } from './delivery/webhookPlan.ts';
 import { GroupCommit } from './groupCommit.ts';
+import { Buckets } from './http/figures.ts';
 import type { Logger } from './log.ts';
 import { milestone } from './milestones.ts';
-import type { Origin } from './rows.ts';
+import type { Origin, UserAt } from './rows.ts';
 import { dropRow, errandRow, outboxRow, webhookRow } from './rows.ts';
 import { ClockSkew } from './skew.ts';
 import type { CallRow } from './store/calls.ts';
@@ -30,6 +31,8 @@ export interface IntakeOptions extends Origin {
   webhooks?: readonly WebhookReceiver[];
   /** A call with this number (E.164) began: whoever looks customers up may start. Must return at once. */
   expect?: (phone: string) => void;
+  /** Whose an extension was when. */
+  userAt?: UserAt;
   db: Db;
   /** The writer all hosts share; a test may leave it out. */
   commits?: GroupCommit;
@@ -54,6 +57,8 @@ export class Intake {
   readonly #skew = new ClockSkew();
   /** Milliseconds from the oldest event of a commit on the PBX until it was durable; 1 and more. Whoever reads it resets it. */
   readonly commits = createHistogram();
+  /** The same in seconds, for metrics: it only grows. */
+  readonly durable = new Buckets([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]);
   #batch: Batch = emptyBatch();
   #writing: Promise<void> | undefined;
   #wake: NodeJS.Timeout | undefined;
@@ -209,7 +214,7 @@ export class Intake {
       this.#batch = emptyBatch();
       try {
         await this.#commit(batch);
-        if (batch.since !== undefined) this.commits.record(Math.max(1, Math.round(Date.now() - batch.since)));
+        if (batch.since !== undefined) this.#durableAfter(Date.now() - batch.since);
         if (failures > 0) this.#log.warn('the database takes writes again', { failures });
         failures = 0;
       } catch (error) {
@@ -228,9 +233,14 @@ export class Intake {
     }
   }
 
+  #durableAfter(ms: number): void {
+    this.commits.record(Math.max(1, Math.round(ms)));
+    this.durable.add(Math.max(0, ms) / 1000);
+  }
+
   async #commit(batch: Batch): Promise<void> {
-    const { enterprise, host, account, rules } = this.#options;
-    await this.#writer.write({ batch, origin: { enterprise, host, account }, policies: rules.policies });
+    const { enterprise, host, account, rules, userAt } = this.#options;
+    await this.#writer.write({ batch, origin: { enterprise, host, account }, policies: rules.policies, userAt });
     const kinds = [...new Set(batch.outbox.map(({ kind }) => kind))];
     if (kinds.length > 0) this.#options.onCommitted(kinds);
   }

@@ -61,6 +61,7 @@ export function planSettings(
       missed,
       defaultDid: enterprise.defaultDid,
       siteOf,
+      didName: (number) => dids.get(number)?.name,
       hasCard: (phone) => customers?.cached(phone)?.who === 'customer',
     },
   };

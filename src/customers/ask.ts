@@ -1,6 +1,6 @@
 import type { RetailCrmClient } from '../retailcrm/client.ts';
 import type { Customer } from '../retailcrm/customers.ts';
-import { CrmError } from '../retailcrm/errors.ts';
+import { CrmError, type CrmErrorKind } from '../retailcrm/errors.ts';
 import type { ManagerReply } from '../retailcrm/telephony.ts';
 import type { KnownCustomer } from './found.ts';
 import type { Candidate, Numbering } from './phones.ts';
@@ -36,6 +36,8 @@ export interface Answer {
 
 /** Deadline of one question about a number, ms: who calls is of interest now or not at all. */
 const managerDeadlineMs = 5_000;
+/** Answers to the first question after which the second one is worth asking. */
+const closedDoors: readonly CrmErrorKind[] = ['TELEPHONY_OFF', 'VALIDATION', 'NOTFOUND', 'AUTH'];
 /** Cards of one number whose orders are compared. */
 const mostCandidates = 5;
 
@@ -95,8 +97,8 @@ async function askManager(phone: string, options: AskOptions): Promise<ManagerRe
     } catch (error) {
       if (!(error instanceof CrmError)) throw error;
       if (error.kind === 'RATE') paces.telephony.slowDown(error.retryAfterMs);
-      // A module that is off, or a number this method does not take: the customers' list may still know.
-      if (error.kind === 'TELEPHONY_OFF' || error.kind === 'VALIDATION' || error.kind === 'NOTFOUND') return reply;
+      // A module that is off, a right that is missing, a number this method does not take: the list may still know.
+      if (closedDoors.includes(error.kind)) return reply;
       throw error;
     }
     if (reply.customer !== undefined) return reply;
@@ -160,7 +162,7 @@ function asKnown(
   const isTheirs = reply?.customer?.id === card.id;
   const named = isTheirs || (card.managerId !== undefined && card.managerId === reply?.manager?.id);
   const manager = named ? reply?.manager : undefined;
-  const { links } = reply ?? {};
+  const links = reply?.links;
   return {
     id: card.id,
     otherIds,

@@ -141,10 +141,10 @@ export class Customers {
     return answer;
   }
 
-  /** We know it without asking: a card was just made, or found by other means. */
+  /** We know it without asking: a card was just made, or found by other means. The whole answer is asked for soon. */
   async learn(phone: string, customer: KnownCustomer): Promise<void> {
     this.#corrections += 1;
-    await this.#publish(phone, { customer, complete: true }, this.#corrections);
+    await this.#publish(phone, { customer, complete: false }, this.#corrections);
   }
 
   /** The card changed in a way only the CRM can tell: its numbers are asked again when they call next. */

@@ -38,6 +38,8 @@ export interface FollowUpSettings {
   /** Our number when a call tells none. */
   readonly defaultDid: string | undefined;
   siteOf(externalPhone: string | undefined): string | undefined;
+  /** Name of a number of ours, if it has one. */
+  didName(externalPhone: string): string | undefined;
   /** The number has a card for certain: none is to be made. */
   hasCard(phone: string): boolean;
 }
@@ -45,6 +47,7 @@ export interface FollowUpSettings {
 /** A call as the texts of errands may quote it. */
 interface Quoted {
   readonly phone: string;
+  /** Name or number of ours. */
   readonly did: string | undefined;
   /** The call's start. */
   readonly at: Instant;
@@ -103,14 +106,14 @@ export function followUps(fact: Fact, settings: FollowUpSettings): PlannedErrand
   const { call } = fact;
   if (call.direction === 'internal' || call.customer.kind !== 'phone') return [];
   if (dropReason(call, settings.policies) !== undefined) return [];
-  const quoted: Quoted = {
-    phone: call.customer.e164,
-    did: call.externalPhone ?? settings.defaultDid,
-    at: call.startedAt,
-  };
-  const site = settings.siteOf(quoted.did);
+  const ours = call.externalPhone ?? settings.defaultDid;
+  const did = ours === undefined ? undefined : (settings.didName(ours) ?? ours);
+  const quoted: Quoted = { phone: call.customer.e164, did, at: call.startedAt };
+  const site = settings.siteOf(ours);
+  const when = occasion(call);
+  const wanted = when !== undefined && settings.createWhen(ours).includes(when) && !settings.hasCard(quoted.phone);
   return [
-    ...card(fact.fact === 'call.answered' ? fact.by : undefined, call, quoted, site, settings),
+    ...(wanted ? [card(fact.fact === 'call.answered' ? fact.by : undefined, call, quoted, site, settings)] : []),
     ...(fact.fact === 'call.missed' && call.direction === 'in' ? missed(fact.at, call, quoted, site, settings) : []),
   ];
 }
@@ -122,35 +125,30 @@ function card(
   quoted: Quoted,
   site: string | undefined,
   settings: FollowUpSettings,
-): PlannedErrand[] {
-  const when = occasion(call);
-  if (when === undefined || !settings.createWhen(quoted.did).includes(when)) return [];
-  if (settings.hasCard(quoted.phone)) return [];
+): PlannedErrand {
   const { name, manager, source, externalIdPrefix } = settings.card;
   const digits = quoted.phone.replace(/\D/g, '');
   // Whoever is credited with a missed call may never have heard of it: nobody's customer yet, unless somebody dialled.
   const employee = call.direction === 'out' ? call.initiatedBy : (by ?? answeredBy(call));
-  return [
-    {
-      key: `customer/${quoted.phone}`,
-      callId: call.externalId,
-      errand: {
-        do: 'customer',
-        ...quoted,
-        name,
-        lineName: call.customerName,
-        manager:
-          typeof manager === 'number'
-            ? { user: manager }
-            : manager === 'employee' && employee !== undefined
-              ? { extension: employee }
-              : undefined,
-        source,
-        externalId: externalIdPrefix === undefined ? undefined : `${externalIdPrefix}${digits}`,
-        site,
-      },
+  return {
+    key: `customer/${quoted.phone}`,
+    callId: call.externalId,
+    errand: {
+      do: 'customer',
+      ...quoted,
+      name,
+      lineName: call.customerName,
+      manager:
+        typeof manager === 'number'
+          ? { user: manager }
+          : manager === 'employee' && employee !== undefined
+            ? { extension: employee }
+            : undefined,
+      source,
+      externalId: externalIdPrefix === undefined ? undefined : `${externalIdPrefix}${digits}`,
+      site,
     },
-  ];
+  };
 }
 
 /** undefined: a call out that never reached a telephone says nothing about the number. */

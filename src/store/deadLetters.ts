@@ -109,6 +109,7 @@ export async function retryDead(db: Db, ids: string[] | 'all', filter: DeadFilte
       // A webhook's three days begin anew; a popup that is too late stays too late.
       expires_at: sql<Date | null>`case when kind = 'webhook' then now() + interval '3 days' else expires_at end`,
       settled_at: null,
+      reply: null,
       lease_owner: null,
       lease_until: null,
     })
