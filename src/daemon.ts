@@ -13,14 +13,17 @@ import { type Store, openStore } from './store/database.ts';
 import { defaultDataDir, startEmbedded } from './store/embedded.ts';
 import { migrateDatabase } from './store/migrations.ts';
 import { startVitals } from './vitals.ts';
+import { type Web, deliveryTally, startWeb } from './web.ts';
 
 /** A running daemon. */
 export interface Daemon {
   readonly db: Db;
   readonly enterprises: readonly Enterprise[];
+  /** Its listeners; undefined when `http.enabled` is false. */
+  readonly web: Web | undefined;
   /** Settles when everything heard so far is committed and everything due is delivered. */
   drain(): Promise<void>;
-  /** In reverse of the start: hosts, intakes, delivery, database. At most about 10 s. */
+  /** In reverse of the start: listeners, hosts, intakes, delivery, database. At most about 10 s. */
   stop(): Promise<void>;
 }
 
@@ -55,7 +58,12 @@ export async function startDaemon(
   try {
     await migrateDatabase({ url: database.url, dir: join(projectRoot(), 'db/migrations'), log });
     const [store, core, lanes] = await openStores(database.url, log);
-    const accounts = new Accounts(lanes.db, log, ownerName(settings.daemon.instance ?? hostname()), onSettled);
+    const deliveries = deliveryTally();
+    const settled = (one: Settled): void => {
+      deliveries.settled(one);
+      onSettled?.(one);
+    };
+    const accounts = new Accounts(lanes.db, log, ownerName(settings.daemon.instance ?? hostname()), settled);
     const commits = new GroupCommit(core.db);
     const enterprises = settings.enterprises.map(
       (one) => new Enterprise(one, accounts.of(one), store.db, log, commits),
@@ -63,10 +71,17 @@ export async function startDaemon(
     await accounts.takeBack();
     await Promise.all(enterprises.map((enterprise) => enterprise.start()));
     const hosts = settings.enterprises.flatMap((one) => one.hosts).length;
-    log.info(`ready: ${enterprises.length} enterprises, ${hosts} hosts`);
     const curious = settings.daemon.log.level === 'debug';
     const endVitals = curious ? startVitals(log, () => enterprises.flatMap((one) => one.intakes)) : () => undefined;
-    return running(enterprises, accounts, [store, core, lanes], database, endVitals);
+    const inner = running(enterprises, accounts, [store, core, lanes], database, endVitals);
+    const web = await startWeb({ settings, enterprises, db: store.db, deliveries: deliveries.tally, log }).catch(
+      async (error: unknown) => {
+        await inner.stop();
+        throw error;
+      },
+    );
+    log.info(`ready: ${enterprises.length} enterprises, ${hosts} hosts`);
+    return withWeb(inner, web);
   } catch (error) {
     await database.stop();
     throw error;
@@ -95,6 +110,7 @@ function running(
   return {
     db: stores[0].db,
     enterprises,
+    web: undefined,
     async drain() {
       await Promise.all(enterprises.map((enterprise) => enterprise.drain()));
       await Promise.all(accounts.all().flatMap(({ worker, webhooks }) => [worker.drain(), webhooks.drain()]));
@@ -105,6 +121,18 @@ function running(
       await accounts.stop();
       await Promise.all(stores.map((store) => store.close()));
       await database.stop();
+    },
+  };
+}
+
+/** The daemon with its listeners: they stop first. */
+function withWeb(daemon: Daemon, web: Web | undefined): Daemon {
+  return {
+    ...daemon,
+    web,
+    async stop() {
+      await web?.stop();
+      await daemon.stop();
     },
   };
 }
