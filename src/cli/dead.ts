@@ -1,3 +1,4 @@
+import { maskText } from '../log-mask.ts';
 import { discardDead, listDead, retryDead, showDead } from '../store/deadLetters.ts';
 import { defineCommand } from './args.ts';
 import { configOption, jsonOption, localTime, wholeNumber, withDatabase } from './common.ts';
@@ -57,11 +58,16 @@ export const deadShowCommand = defineCommand({
   summary: 'one dead letter with the CRM’s words and every attempt',
   usage: 'ID',
   args: [1, 1],
-  options: { ...configOption, ...jsonOption },
+  options: {
+    ...configOption,
+    numbers: { type: 'boolean', help: 'show phone numbers in full' },
+    ...jsonOption,
+  },
   exitCodes,
   examples: [{ line: 'dead show 4711', says: 'the id from "dead list"' }],
   run: async ({ out, err, args, options }) => {
-    const letter = await withDatabase(options.config, (db) => showDead(db, args[0] ?? ''));
+    const found = await withDatabase(options.config, (db) => showDead(db, args[0] ?? ''));
+    const letter = found && { ...found, payload: options.numbers ? found.payload : maskText(found.payload) };
     if (letter === undefined) {
       printLine(err, `there is no dead letter ${args[0] ?? ''}`);
       return 1;

@@ -143,6 +143,33 @@ describe('facts become rows', () => {
     expect((await outbox()).filter((row) => row.startsWith('upload'))).toHaveLength(1);
   });
 
+  test('receivers of webhooks are told in the same transaction, each of what it wants, and once', async () => {
+    const webhooks = [
+      { account: 'webhook:acme/bi', events: ['call.incoming', 'call.answered', 'call.finished'] as const },
+      { account: 'webhook:acme/wall', events: ['call.missed'] as const },
+    ];
+    const kinds: string[][] = [];
+    const one = intake({ webhooks, onCommitted: (committed) => void kinds.push([...committed]) });
+    const events = asOfNow(answered().wait(500).hangup('p').hangup('c'));
+    one.take(events);
+    await one.drain();
+    const told = (): Promise<Record<string, unknown>[]> =>
+      database.query(`select account, external_id, call_id, xmin = (select xmin from calls) as together
+        from outbox where kind = 'webhook' order by id`);
+    const row = (type: string): Record<string, unknown> => ({
+      account: 'webhook:acme/bi',
+      external_id: `pbx1-c/${type}`,
+      call_id: 'pbx1-c',
+      together: true,
+    });
+    expect(await told()).toEqual([row('call.incoming'), row('call.answered'), row('call.finished')]);
+    expect(kinds.flat()).toContain('webhook');
+    const again = intake({ webhooks });
+    again.take(events);
+    await again.drain();
+    expect(await told()).toHaveLength(3);
+  });
+
   test('internal traffic is a row of the ledger and nothing else', async () => {
     const one = intake();
     one.take(
