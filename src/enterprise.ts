@@ -89,6 +89,7 @@ export class Enterprise {
     this.#actions = pbxActions({
       ...{ settings, db, hosts: this.#hosts, log: this.#log, audit: this.audit },
       extensionOfUser: (user) => this.users.extensionOfUser(user),
+      whoIs: (phone, withinMs) => this.customers.lookup(phone, withinMs),
     });
     Object.assign(this.doors, { refused: auditedRefusals(settings.id, this.audit), ...this.#actions?.doors });
     this.#recordings = new Recordings({

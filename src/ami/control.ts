@@ -44,7 +44,7 @@ export function callerName(text: string): string {
     .replaceAll(/["\\<>]/g, '')
     .replaceAll(/ {2,}/g, ' ')
     .trim();
-  return [...clean].slice(0, longestName).join('').trim();
+  return Array.from(clean).slice(0, longestName).join('').trim();
 }
 
 /** The channel of an employee's phone: a configured template with `{extension}` filled in; undefined = not a channel. */

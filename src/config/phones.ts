@@ -116,3 +116,14 @@ function national(digits: string, country: CountryCode): PhoneNumber | undefined
 export function nationalDigits(e164: string): string {
   return parsePhoneNumberFromString(e164)?.nationalNumber ?? e164.replace(/\D/g, '');
 }
+
+/**
+ * A number as a dial plan wants it: `e164` +375291112233, `digits` 375291112233, `national` 80291112233. Numbers of other
+ * countries than `home` have no national form here: they stay as E.164.
+ */
+export function dialForm(e164: string, form: 'e164' | 'digits' | 'national', home: string): string {
+  if (form === 'e164') return e164;
+  const number = form === 'national' ? parsePhoneNumberFromString(e164) : undefined;
+  if (form === 'digits') return e164.replace(/\D/g, '');
+  return number?.country === home ? number.formatNational().replace(/\D/g, '') : e164;
+}

@@ -109,7 +109,7 @@ export interface DropTotalsTable {
   enterprise: string;
   host: string;
   reason: string;
-  total: string;
+  total: ColumnType<string, number, string | number>;
 }
 
 /** Table `heartbeats`: when each host was last in sync. */
