@@ -161,7 +161,7 @@ function asKnown(
 ): KnownCustomer {
   const isTheirs = reply?.customer?.id === card.id;
   const named = isTheirs || (card.managerId !== undefined && card.managerId === reply?.manager?.id);
-  const manager = named ? reply?.manager : undefined;
+  const manager = named ? reply.manager : undefined;
   const links = reply?.links;
   return {
     id: card.id,

@@ -31,7 +31,12 @@ export interface FollowUpSettings {
       | { readonly method: string; readonly status: string | undefined; readonly comment: string }
       | undefined;
     readonly task:
-      | { readonly text: string; readonly withinMinutes: number; readonly performer: 'responsible' | string }
+      | {
+          readonly text: string;
+          readonly withinMinutes: number;
+          /** Extension, or `responsible`: the customer's manager. */
+          readonly performer: string;
+        }
       | undefined;
     readonly note: string | undefined;
   };
@@ -83,7 +88,7 @@ export type Errand =
       /** When it must be done. */
       readonly deadline: Instant;
       /** Extension; `responsible`: the customer's manager, or `otherwise`. */
-      readonly performer: 'responsible' | string;
+      readonly performer: string;
       /** Extension that owns the call when the customer has no manager. */
       readonly otherwise: string | undefined;
       readonly site: string | undefined;

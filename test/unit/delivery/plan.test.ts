@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Call, CallResult, Fact } from '../../../src/calls/call.ts';
-import { hangupStatus, plan, type PlanSettings } from '../../../src/delivery/plan.ts';
+import { decided, hangupStatus, plan, type PlanSettings } from '../../../src/delivery/plan.ts';
 import { EPOCH } from '../../support/callsScript.ts';
 import { defaultPolicies, endedCall, newCall, ringingCall, talkingCall } from '../../support/callsTransitions.ts';
 
@@ -321,4 +321,60 @@ test('without a number of ours the default one is told, where the enterprise has
   expect(plan(fact, settings)[0]?.payload).not.toHaveProperty('externalPhone');
   const [upload] = plan(fact, { ...settings, defaultDid: '+375171234509' });
   expect(upload?.payload).toMatchObject({ externalPhone: '+375171234509' });
+});
+
+describe('whose a missed call is', () => {
+  const rang = [
+    { uniqueid: 'p', ext: '151', at: 0, ringingAt: 0, endedAt: 0, outcome: 'no answer', root: 'c' },
+  ] as const satisfies Call['rang'];
+  const codeOfUpload = (fact: Fact, over: Partial<PlanSettings>): unknown => {
+    const all = { ...settings, ...over };
+    return plan(decided(fact, all), all).find(({ kind }) => kind === 'upload')?.payload['code'];
+  };
+  const manager = (phone: string): string | undefined => (phone === '+375290000001' ? '150' : undefined);
+  const defaultOwner = { ...defaultPolicies, defaultOwner: '199' };
+
+  test.each<{ name: string; fact: Fact; over: Partial<PlanSettings>; code: string | undefined }>([
+    {
+      name: "the customer's manager, if she is known",
+      fact: missed({ rang }),
+      over: { responsible: manager },
+      code: 'code150',
+    },
+    { name: 'else who was rung last', fact: missed({ rang }), over: {}, code: 'code151' },
+    { name: 'else the default', fact: missed(), over: { policies: defaultOwner }, code: 'code199' },
+    {
+      name: 'the manager before the default',
+      fact: missed(),
+      over: { policies: defaultOwner, responsible: manager },
+      code: 'code150',
+    },
+    { name: 'else nobody', fact: missed(), over: {}, code: undefined },
+    {
+      name: 'a hidden number has no manager',
+      fact: missed({ rang, customer: { kind: 'anonymous' } }),
+      over: { responsible: () => '150' },
+      code: 'code151',
+    },
+    { name: 'a call out is whose who dialled', fact: missed(out), over: { responsible: () => '155' }, code: 'code150' },
+    {
+      name: 'an answered call is whose who answered',
+      fact: finished(ended({ talks: [{ party: '151', kind: 'employee', from: EPOCH, to: EPOCH }] })),
+      over: { responsible: manager },
+      code: 'code151',
+    },
+  ])('$name', ({ fact, over, code }) => {
+    expect(codeOfUpload(fact, over)).toBe(code);
+  });
+
+  test('decided once: a later answer of the cache changes nothing', () => {
+    const fact = decided(missed({ rang }), { responsible: manager });
+    const later = { ...settings, responsible: () => '155' };
+    expect(plan(fact, later).find(({ kind }) => kind === 'upload')?.payload['code']).toBe('code150');
+  });
+
+  test("a call that lives is nobody's yet", () => {
+    const fact: Fact = { fact: 'call.incoming', at: 0, call: newCall() };
+    expect(decided(fact, { responsible: () => '150' })).toBe(fact);
+  });
 });
