@@ -17,11 +17,30 @@ export interface Exchange {
   readonly errorClass: CrmErrorKind | null;
 }
 
+/** One exchange as it went over the wire, but for the key. Numbers and secrets are in it as they are: for a protocol, masked. */
+export interface WireExchange {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  /** Encoded, without `?`. */
+  readonly query: string;
+  readonly contentType: string | undefined;
+  readonly body: string | Uint8Array | undefined;
+  /** HTTP status, null when no answer came. */
+  readonly status: number | null;
+  readonly replyType: string | undefined;
+  /** The answer's `Date`. */
+  readonly date: string | undefined;
+  readonly reply: Buffer;
+  readonly latencyMs: number;
+  /** What was wrong with it; undefined for a success. */
+  readonly error: CrmError | undefined;
+}
+
 /** How to reach one account. */
 export interface CrmAddress {
   /** Base URL of the account; https, or http on a loopback host with `allowInsecure`. */
   readonly url: string;
-  /** API key; goes into the header `X-API-KEY` and nowhere else. */
+  /** API key; goes into the header `X-API-KEY` and nowhere else. Empty: no header at all. */
   readonly key: string;
   /** Accepts http on a loopback host: the emulator. */
   readonly allowInsecure?: boolean | undefined;
@@ -29,6 +48,8 @@ export interface CrmAddress {
   readonly timeoutMs?: number | undefined;
   /** Called once per request, success or not. */
   readonly onExchange?: ((exchange: Exchange) => void) | undefined;
+  /** Called once per request with everything that went over the wire. */
+  readonly observe?: ((exchange: WireExchange) => void) | undefined;
 }
 
 /** Settings of one request. */
@@ -52,6 +73,8 @@ interface RawAnswer {
   readonly body: Buffer;
   readonly retryAfter: unknown;
   readonly fileName: string | undefined;
+  readonly contentType: unknown;
+  readonly date: unknown;
 }
 
 /** Largest answer we read, after decompression. A gzip bomb ends here. */
@@ -78,6 +101,7 @@ export class CrmHttp {
   readonly #key: string;
   readonly #timeoutMs: number;
   readonly #onExchange: ((exchange: Exchange) => void) | undefined;
+  readonly #observe: ((exchange: WireExchange) => void) | undefined;
   readonly #plain = new http.Agent({ keepAlive: true, maxSockets: 256, timeout: idleSocketMs });
   readonly #tls = new https.Agent({ keepAlive: true, maxSockets: 256, timeout: idleSocketMs });
 
@@ -86,6 +110,7 @@ export class CrmHttp {
     this.#key = address.key;
     this.#timeoutMs = address.timeoutMs ?? 30_000;
     this.#onExchange = address.onExchange;
+    this.#observe = address.observe;
   }
 
   /** Closes all sockets; requests under way fail. */
@@ -134,6 +159,7 @@ export class CrmHttp {
 
   async #exchange<T>(request: RawRequest, judge: (answer: RawAnswer, latencyMs: number) => T): Promise<T> {
     const started = performance.now();
+    let answer: RawAnswer | undefined;
     const report = (status: number | null, errorClass: CrmErrorKind | null): void =>
       this.#onExchange?.({
         method: request.method,
@@ -143,12 +169,16 @@ export class CrmHttp {
         errorClass,
       });
     try {
-      const answer = await this.#send(request, started);
+      answer = await this.#send(request, started);
       const result = judge(answer, performance.now() - started);
       report(answer.status, null);
+      this.#observe?.(wire(request, answer, performance.now() - started, undefined));
       return result;
     } catch (error) {
-      if (error instanceof CrmError) report(error.status, error.kind);
+      if (error instanceof CrmError) {
+        report(error.status, error.kind);
+        this.#observe?.(wire(request, answer, performance.now() - started, error));
+      }
       throw error;
     }
   }
@@ -165,7 +195,7 @@ export class CrmHttp {
         url: `${this.#base}${request.path}${query === '' ? '' : `?${query}`}`,
         data: request.body,
         headers: {
-          'X-API-KEY': this.#key,
+          ...(this.#key === '' ? {} : { 'X-API-KEY': this.#key }),
           Accept: 'application/json',
           ...(request.contentType === undefined ? {} : { 'Content-Type': request.contentType }),
         },
@@ -186,6 +216,8 @@ export class CrmHttp {
         body: answer.data,
         retryAfter: answer.headers['retry-after'],
         fileName: fileNameOf(answer.headers['content-disposition']),
+        contentType: answer.headers['content-type'],
+        date: answer.headers['date'],
       };
     } catch (error) {
       // The error of axios holds the key and the body: only its code and a harmless reason leave this place.
@@ -237,6 +269,28 @@ export class CrmHttp {
       ]),
     );
   }
+}
+
+function wire(
+  { method, path, query, body, contentType }: RawRequest,
+  answer: RawAnswer | undefined,
+  latencyMs: number,
+  error: CrmError | undefined,
+): WireExchange {
+  const form = body instanceof URLSearchParams;
+  return {
+    method,
+    path,
+    query: query ? encodeQuery(query) : '',
+    contentType: form ? 'application/x-www-form-urlencoded' : contentType,
+    body: form ? body.toString() : body,
+    status: answer?.status ?? null,
+    replyType: typeof answer?.contentType === 'string' ? answer.contentType : undefined,
+    date: typeof answer?.date === 'string' ? answer.date : undefined,
+    reply: answer?.body ?? Buffer.alloc(0),
+    latencyMs,
+    error,
+  };
 }
 
 type Transport = (options: http.RequestOptions, onAnswer: (answer: http.IncomingMessage) => void) => http.ClientRequest;
