@@ -173,7 +173,7 @@ export async function settleClick(
     .execute();
 }
 
-/** Clicks of a host whose end is not known. */
+/** Clicks of a host whose end is not known; after a day nobody asks any more. */
 export function openClicks(db: Db, enterprise: string, host: string): Promise<Click[]> {
   return db
     .selectFrom('clicks')
@@ -181,6 +181,7 @@ export function openClicks(db: Db, enterprise: string, host: string): Promise<Cl
     .where('enterprise', '=', enterprise)
     .where('host', '=', host)
     .where(sql<boolean>`state in ('claimed', 'queued', 'unknown')`)
+    .where(sql<boolean>`clicked_at > now() - interval '1 day'`)
     .orderBy('clicked_at')
     .execute();
 }
