@@ -22,6 +22,8 @@ export interface Account {
   readonly errands: ErrandLane;
   /** Who else is told of the enterprise's calls. */
   readonly webhooks: Webhooks;
+  /** What to do when the CRM says that telephony is off; once until it is on again. */
+  whenTelephonyOff(act: () => void): void;
 }
 
 /** The accounts of all enterprises; those at one address share its rate budget. */
@@ -54,6 +56,7 @@ export class Accounts {
       deliveryLog(log, row, outcome);
       this.#onSettled?.({ account: key, row, outcome });
     };
+    let onTelephonyOff = (): void => undefined;
     const worker = new DeliveryWorker({
       db: this.#db,
       client,
@@ -63,6 +66,7 @@ export class Accounts {
       owner: this.#owner,
       pacers,
       onSettled,
+      onTelephonyOff: () => onTelephonyOff(),
     });
     const errands = new ErrandLane({
       db: this.#db,
@@ -73,7 +77,10 @@ export class Accounts {
       onSettled,
     });
     const webhooks = new Webhooks(enterprise, this.#db, this.#log, this.#owner);
-    const account = { key, client, worker, errands, webhooks };
+    const whenTelephonyOff = (act: () => void): void => {
+      onTelephonyOff = act;
+    };
+    const account = { key, client, worker, errands, webhooks, whenTelephonyOff };
     this.#open.push(account);
     return account;
   }

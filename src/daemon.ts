@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { Accounts, ownerName } from './accounts.ts';
 import { SecretError, resolveSecret } from './config/secrets.ts';
 import type { DaemonSettings, Settings } from './config/settings.ts';
+import { startDialplanServer } from './crmSide.ts';
 import type { Settled } from './deliveryLog.ts';
 import { Enterprise } from './enterprise.ts';
+import type { ResponsibleReply } from './http/tenant.ts';
 import { GroupCommit } from './groupCommit.ts';
 import type { Logger } from './log.ts';
 import { projectRoot } from './root.ts';
@@ -66,7 +68,7 @@ export async function startDaemon(
     const accounts = new Accounts(lanes.db, log, ownerName(settings.daemon.instance ?? hostname()), settled);
     const commits = new GroupCommit(core.db);
     const enterprises = settings.enterprises.map(
-      (one) => new Enterprise(one, accounts.of(one), store.db, log, commits),
+      (one) => new Enterprise(one, accounts.of(one), store.db, log, commits, settings.daemon.http.publicUrl),
     );
     await accounts.takeBack();
     await Promise.all(enterprises.map((enterprise) => enterprise.start()));
@@ -80,8 +82,15 @@ export async function startDaemon(
         throw error;
       },
     );
+    const daemon = { ...withDoor(inner, web), web };
+    const ask = (id: string, phone: string): Promise<ResponsibleReply> =>
+      enterprises.find((one) => one.id === id)?.doors.responsible?.(phone) ?? Promise.resolve({ known: false });
+    const agi = await startDialplanServer(settings, ask, log).catch(async (error: unknown) => {
+      await daemon.stop();
+      throw error;
+    });
     log.info(`ready: ${enterprises.length} enterprises, ${hosts} hosts`);
-    return withWeb(inner, web);
+    return withDoor(daemon, agi);
   } catch (error) {
     await database.stop();
     throw error;
@@ -113,7 +122,9 @@ function running(
     web: undefined,
     async drain() {
       await Promise.all(enterprises.map((enterprise) => enterprise.drain()));
-      await Promise.all(accounts.all().flatMap(({ worker, webhooks }) => [worker.drain(), webhooks.drain()]));
+      await Promise.all(
+        accounts.all().flatMap((one) => [one.worker.drain(), one.errands.drain(), one.webhooks.drain()]),
+      );
     },
     async stop() {
       endVitals();
@@ -125,13 +136,12 @@ function running(
   };
 }
 
-/** The daemon with its listeners: they stop first. */
-function withWeb(daemon: Daemon, web: Web | undefined): Daemon {
+/** The daemon with one more listener: it stops first. */
+function withDoor(daemon: Daemon, door: { stop(): Promise<void> } | undefined): Daemon {
   return {
     ...daemon,
-    web,
     async stop() {
-      await web?.stop();
+      await door?.stop();
       await daemon.stop();
     },
   };

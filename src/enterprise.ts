@@ -9,6 +9,7 @@ import { resolveSecret } from './config/secrets.ts';
 import type { EnterpriseSettings, HostSettings } from './config/settings.ts';
 import { usersMap } from './crmSync.ts';
 import type { Customers } from './customers/customers.ts';
+import { type CrmSide, crmSide } from './crmSide.ts';
 import type { UsersMap } from './customers/usersMap.ts';
 import type { GroupCommit } from './groupCommit.ts';
 import { Intake } from './intake.ts';
@@ -67,14 +68,25 @@ export class Enterprise {
   readonly #hosts: Host[];
   readonly #recordings: Recordings;
   readonly #actions: PbxActions | undefined;
+  readonly #side: CrmSide;
   readonly #ending = new AbortController();
   #zone: string | undefined;
   #zoneTimer: NodeJS.Timeout | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** Throws SecretError when a host's password cannot be read. */
-  constructor(settings: EnterpriseSettings, account: Account, db: Db, log: Logger, commits: GroupCommit) {
+  /**
+   * Throws SecretError when a host's password cannot be read.
+   * @param publicUrl `http.public_url`: under which address the CRM reaches us
+   */
+  constructor(
+    settings: EnterpriseSettings,
+    account: Account,
+    db: Db,
+    log: Logger,
+    commits: GroupCommit,
+    publicUrl?: string,
+  ) {
     this.#commits = commits;
     this.id = settings.id;
     this.#settings = settings;
@@ -91,7 +103,12 @@ export class Enterprise {
       extensionOfUser: (user) => this.users.extensionOfUser(user),
       whoIs: (phone, withinMs) => this.customers.lookup(phone, withinMs),
     });
-    Object.assign(this.doors, { refused: auditedRefusals(settings.id, this.audit), ...this.#actions?.doors });
+    this.#side = crmSide({
+      ...{ settings, account, publicUrl, db, log: this.#log, hosts: this.#hosts },
+      ...{ users: this.users, customers: this.customers, audit: this.audit },
+    });
+    const refused = auditedRefusals(settings.id, this.audit);
+    Object.assign(this.doors, { refused, ...this.#actions?.doors, ...this.#side.doors });
     this.#recordings = new Recordings({
       db,
       enterprise: settings,
@@ -130,6 +147,7 @@ export class Enterprise {
     this.#account.errands.start(this.#errands());
     if (this.#zone === undefined) void this.#learnZone();
     await this.#actions?.start();
+    await this.#side.start();
     for (const { settings, intake, link } of this.#hosts) {
       await intake.start();
       await this.customers.warm(phonesOf(intake.liveCalls));
@@ -145,6 +163,7 @@ export class Enterprise {
     this.#stopped = true;
     clearTimeout(this.#zoneTimer);
     clearInterval(this.#beatTimer);
+    this.#side.stop();
     await this.#beat();
     await Promise.all(this.#hosts.map(({ link }) => link.stop()));
     await Promise.all(this.#hosts.map(({ intake }) => intake.stop()));
@@ -222,7 +241,10 @@ export class Enterprise {
         this.#actions?.heard(host.id, events);
         watch.tick(Date.now());
       },
-      onNotice: (message) => this.#actions?.notice(host.id, message),
+      onNotice: (message) => {
+        this.#actions?.notice(host.id, message);
+        this.#side.statuses.noticed(host.id, message);
+      },
       onState: (status) => this.#hostState(host, status, log),
       onAuthRefused: () =>
         log.error(`the host refuses user ${ami.user}: check manager.conf and ${ami.secret.key}; next try in a minute`),
@@ -235,6 +257,7 @@ export class Enterprise {
     const noted = (error: unknown): void => log.error('a gap could not be written down', { err: error });
     if (status.state === 'live') {
       log.info('connected and synced');
+      this.#side.statuses.hostIsUp(host.id);
       // The snapshot is applied right after this: what lives then was brought over the gap.
       setImmediate(() => {
         const one = this.#hosts.find(({ settings }) => settings === host);

@@ -123,14 +123,22 @@ export class Statuses {
       const { agreed } = own;
       if (agreed === undefined || agreed === 'free' || !this.#hostsOf(extension).some(({ id }) => id === hostId))
         continue;
-      void this.#then(own, () => this.#pause(extension, agreed, hostId));
+      void this.#then(own, async () => {
+        await this.#pause(extension, agreed, hostId);
+      });
     }
   }
 
-  /** Pauses an employee in her queues, or ends the pause, whatever the switches say: a rule asked for it. */
-  async set(extension: string, status: UserStatus): Promise<void> {
-    const own = this.#switchOf(extension);
-    await this.#then(own, () => this.#pause(extension, status));
+  /**
+   * Pauses an employee in her queues because a rule asks for it, whatever the switches say; where the CRM follows the
+   * queues it hears of it. @returns undefined when she is paused now, else why not
+   */
+  async pause(extension: string): Promise<string | undefined> {
+    let why: string | undefined = 'we are stopping';
+    await this.#then(this.#switchOf(extension), async () => {
+      why = await this.#pause(extension, 'busy');
+    });
+    return why;
   }
 
   /** Settles when nothing is under way. */
@@ -160,10 +168,10 @@ export class Statuses {
     return true;
   }
 
-  /** QueuePause on her hosts. A queue she is not a member of is no trouble. */
-  async #pause(extension: string, status: UserStatus, onlyHost?: string): Promise<void> {
+  /** QueuePause on her hosts. A queue she is not a member of is no trouble. @returns undefined when done somewhere, else why not */
+  async #pause(extension: string, status: UserStatus, onlyHost?: string): Promise<string | undefined> {
     const member = phoneChannel(this.#options.settings.interface, extension);
-    if (member === undefined) return;
+    if (member === undefined) return 'her extension cannot be a member of a queue';
     const hosts = this.#hostsOf(extension).filter(({ id }) => onlyHost === undefined || id === onlyHost);
     const { queues } = this.#options.settings;
     const wanted = queues.length === 0 ? [undefined] : queues;
@@ -180,7 +188,9 @@ export class Statuses {
     const done = outcomes.some(({ member }) => member === true);
     if (done) this.#log.info(paused ? 'paused in her queues' : 'pause ended in her queues', { extension, status });
     for (const { host, why } of failed) this.#log.warn('the pause could not be set', { host, extension, status, why });
-    if (!done && failed.length === 0) this.#log.debug('is a member of no queue', { extension });
+    if (done) return undefined;
+    if (failed.length === 0) this.#log.debug('is a member of no queue', { extension });
+    return failed[0]?.why ?? 'she is a member of no queue';
   }
 
   /** `member`: she is one there. `why`: what went wrong. */
