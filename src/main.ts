@@ -4,9 +4,17 @@ import { callsListCommand, callsShowCommand } from './cli/calls.ts';
 import { checkConfigCommand } from './cli/check-config.ts';
 import { deadDiscardCommand, deadListCommand, deadRetryCommand, deadShowCommand } from './cli/dead.ts';
 import { demoCommand } from './cli/demo.ts';
+import { doctorCommand } from './cli/doctor.ts';
 import { dropsCountCommand, dropsListCommand } from './cli/drops.ts';
 import { migrateCommand } from './cli/migrate.ts';
+import {
+  moduleDeactivateCommand,
+  moduleRegisterCommand,
+  moduleRotateCommand,
+  moduleShowCommand,
+} from './cli/module.ts';
 import { processIo } from './cli/output.ts';
+import { probeCommand } from './cli/probe.ts';
 import { replayCommand } from './cli/replay.ts';
 import { runCommand } from './cli/run.ts';
 import { sandboxCommand } from './cli/sandbox.ts';
@@ -16,6 +24,8 @@ import { versionCommand } from './cli/version.ts';
 const commands = [
   runCommand,
   checkConfigCommand,
+  doctorCommand,
+  probeCommand,
   migrateCommand,
   demoCommand,
   sandboxCommand,
@@ -26,6 +36,10 @@ const commands = [
   replayCommand,
   simulateCommand,
   captureCommand,
+  moduleRegisterCommand,
+  moduleShowCommand,
+  moduleDeactivateCommand,
+  moduleRotateCommand,
   deadListCommand,
   deadShowCommand,
   deadRetryCommand,
