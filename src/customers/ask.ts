@@ -26,6 +26,8 @@ export interface AskOptions {
   readonly numbering: Numbering;
   /** Ends questions that wait for their turn. */
   readonly signal?: AbortSignal | undefined;
+  /** How often each question is asked when no answer comes. Default 1: a call does not wait. */
+  readonly tries?: number | undefined;
 }
 
 /** The CRM's answer. `complete`: all cards with the number are known. `customer` undefined: it knows nobody. */
@@ -38,6 +40,8 @@ export interface Answer {
 const managerDeadlineMs = 5_000;
 /** Answers to the first question after which the second one is worth asking. */
 const closedDoors: readonly CrmErrorKind[] = ['TELEPHONY_OFF', 'VALIDATION', 'NOTFOUND', 'AUTH'];
+/** Pause before a question is asked again, ms. */
+const insistMs = 100;
 /** Cards of one number whose orders are compared. */
 const mostCandidates = 5;
 
@@ -87,13 +91,15 @@ export async function ask(
 
 /** The number as it is, and if the CRM does not find it, its digits only. undefined: this way is closed (telephony off). */
 async function askManager(phone: string, options: AskOptions): Promise<ManagerReply | undefined> {
-  const { client, paces, signal } = options;
+  const { client, paces, signal, tries = 1 } = options;
   let reply: ManagerReply | undefined;
   for (const spelling of [phone, phone.replace(/\D/g, '')]) {
-    await paces.telephony.take({ urgent: false, ...(signal ? { signal } : {}) });
+    const query = { phone: spelling, details: true, ignoreStatus: true };
     try {
-      const query = { phone: spelling, details: true, ignoreStatus: true };
-      reply = await client.manager(query, { deadlineMs: managerDeadlineMs });
+      reply = await insist(tries, async () => {
+        await paces.telephony.take({ urgent: false, ...(signal ? { signal } : {}) });
+        return client.manager(query, { deadlineMs: managerDeadlineMs });
+      });
     } catch (error) {
       if (!(error instanceof CrmError)) throw error;
       if (error.kind === 'RATE') paces.telephony.slowDown(error.retryAfterMs);
@@ -143,13 +149,31 @@ async function lastOrder(customerId: number, options: AskOptions): Promise<strin
 
 /** One request of the general lane, behind whoever is urgent. */
 async function general<T>(options: AskOptions, request: (options: AskOptions) => Promise<T>): Promise<T> {
-  const { paces, signal } = options;
-  await paces.general.take({ urgent: false, ...(signal ? { signal } : {}) });
+  const { paces, signal, tries = 1 } = options;
   try {
-    return await request(options);
+    return await insist(tries, async () => {
+      await paces.general.take({ urgent: false, ...(signal ? { signal } : {}) });
+      return request(options);
+    });
   } catch (error) {
     if (error instanceof CrmError && error.kind === 'RATE') paces.general.slowDown(error.retryAfterMs);
     throw error;
+  }
+}
+
+/**
+ * Asks again when no usable answer came. An errand of several requests must get on with a CRM that loses a part of them:
+ * were each loss a new beginning, it might never end. For questions only: nothing that changes something is repeated here.
+ */
+export async function insist<T>(tries: number, request: () => Promise<T>): Promise<T> {
+  for (let left = tries - 1; ; left--) {
+    try {
+      return await request();
+    } catch (error) {
+      const noAnswer = error instanceof CrmError && (error.kind === 'NETWORK' || error.kind === 'RETRY');
+      if (left <= 0 || !noAnswer) throw error;
+      await new Promise((resolve) => setTimeout(resolve, insistMs));
+    }
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../store/customers.ts';
 import type { Db } from '../store/database.ts';
 import type { Answer, AskOptions, Paces } from './ask.ts';
-import { ask } from './ask.ts';
+import { ask, insist } from './ask.ts';
 import { foundOf, Recent, rowOf } from './cache.ts';
 import type { CustomerChange, Found, KnownCustomer } from './found.ts';
 import { unknown } from './found.ts';
@@ -42,6 +42,8 @@ export interface CustomersOptions {
   readonly now?: (() => number) | undefined;
 }
 
+/** How often an errand asks the same question when no answer comes. */
+export const errandTries = 3;
 /** Questions to the CRM under way or waiting for their turn; beyond that a number stays unknown (P10). */
 const mostQuestions = 200;
 
@@ -136,7 +138,7 @@ export class Customers {
    */
   async fresh(phone: string): Promise<Answer> {
     const corrections = this.#corrections;
-    const answer = await ask(phone, this.#askOptions());
+    const answer = await ask(phone, { ...this.#askOptions(), tries: errandTries });
     await this.#publish(phone, answer, corrections);
     return answer;
   }
@@ -198,9 +200,12 @@ export class Customers {
    */
   async current(customerId: number): Promise<number> {
     const { client, paces } = this.#options;
-    await paces.general.take({ signal: this.#stop.signal });
     try {
-      return (await client.customer(customerId, { by: 'id' })).id;
+      const card = await insist(errandTries, async () => {
+        await paces.general.take({ signal: this.#stop.signal });
+        return client.customer(customerId, { by: 'id' });
+      });
+      return card.id;
     } catch (error) {
       if (!(error instanceof CrmError) || error.combinedTo === undefined) throw error;
       await this.merged(customerId, error.combinedTo);

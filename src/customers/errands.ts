@@ -4,7 +4,9 @@ import { CrmError } from '../retailcrm/errors.ts';
 import { toAccountTime } from '../retailcrm/time.ts';
 import type { ErrandEnd, ErrandJob, Errands } from '../store/errands.ts';
 import type { Paces } from './ask.ts';
+import { insist } from './ask.ts';
 import type { Customers } from './customers.ts';
+import { errandTries } from './customers.ts';
 import type { KnownCustomer } from './found.ts';
 import { Errand, fill } from './payload.ts';
 
@@ -105,7 +107,7 @@ async function makeOrder(errand: Errand, job: ErrandJob, options: ErrandOptions)
     return done(`order ${await withCard(customer?.id, create, options)} made`);
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    const there = await orNone(general(options, () => client.order(externalId, { by: 'externalId', site })));
+    const there = await orNone(read(options, () => client.order(externalId, { by: 'externalId', site })));
     if (there === undefined) throw error;
     return done(`order ${there.id} was made before`);
   }
@@ -209,11 +211,16 @@ async function cardOf(
   options: ErrandOptions,
 ): Promise<number | undefined> {
   try {
-    return (await general(options, () => options.client.customer(externalId, { by: 'externalId', site }))).id;
+    return (await read(options, () => options.client.customer(externalId, { by: 'externalId', site }))).id;
   } catch (error) {
     if (error instanceof CrmError && error.kind === 'NOTFOUND') return error.combinedTo;
     throw error;
   }
+}
+
+/** A question: asked again at once when no answer comes. */
+function read<T>(options: ErrandOptions, request: () => Promise<T>): Promise<T> {
+  return insist(errandTries, () => general(options, request));
 }
 
 async function general<T>({ paces, signal }: ErrandOptions, request: () => Promise<T>): Promise<T> {
