@@ -1,6 +1,8 @@
 /** The daemon under test: a process of its own, between the lab's Asterisk and the CRM emulator. */
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -16,6 +18,8 @@ import { deadline, later, pass } from './lab/wait.ts';
 /** The PBX the daemon shall watch, and the test's name for its directories. */
 export interface DaemonOptions {
   ami: ManagerUser & { host: string; port: number };
+  /** How Asterisk dials a phone, `{extension}` filled in by the daemon. */
+  phones: string;
   name: string;
 }
 
@@ -86,12 +90,30 @@ async function createDatabase(server: Embedded, name: string): Promise<string> {
   return url.href;
 }
 
+/** What the daemon answered to a request. */
+export interface HttpAnswer {
+  status: number;
+  body: string;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (typeof address !== 'object' || address === null) throw new Error('no port');
+  return address.port;
+}
+
 /** A daemon process with its emulator. */
 export class DaemonUnderTest {
   readonly #main: string;
   readonly #dir: string;
   readonly #url: string;
   readonly #ami: DaemonOptions['ami'];
+  readonly #phones: string;
+  #port = 0;
   #crm: Emulator | undefined;
   #process: Running | undefined;
   /** How often it said that the host is in sync, and who waits for the next time. */
@@ -103,6 +125,7 @@ export class DaemonUnderTest {
     this.#dir = dir;
     this.#url = databaseUrl;
     this.#ami = options.ami;
+    this.#phones = options.phones;
   }
 
   /** The emulated CRM, for switches and further questions. */
@@ -113,17 +136,38 @@ export class DaemonUnderTest {
 
   async start(): Promise<void> {
     const users = [5, 6, 7].map((id) => ({ id }));
-    const codes = { 5: '150', 6: '151', 7: '152' };
-    const accounts = [{ name: 'e2e', key: 'e2e-key', users, codes }];
+    const accounts = [{ name: 'e2e', key: 'e2e-key', users, codes: null }];
     this.#crm = await startEmulator({ port: 0, seed: { accounts } });
     await mkdir(join(this.#dir, 'enterprises'), { recursive: true });
+    // The CRM is told the address before the daemon listens, and it stays over a restart.
+    this.#port = await freePort();
     await writeFile(
       join(this.#dir, 'daemon.yaml'),
-      'database:\n  url: { env: E2E_DATABASE_URL }\nlog:\n  level: debug\nhttp: { port: 0, health: { port: 0 } }\n',
+      `database:
+  url: { env: E2E_DATABASE_URL }
+log:
+  level: debug
+http: { port: ${this.#port}, public_url: 'http://127.0.0.1:${this.#port}', health: { port: 0 } }
+`,
     );
     await writeFile(join(this.#dir, 'enterprises/e2e.yaml'), this.#enterprise());
     // The zone comes from the CRM: popups are on their way from then on.
-    await this.#run(['connected and synced', "the CRM account's time zone is"]);
+    await this.#run(['connected and synced', "the CRM account's time zone is", 'in the CRM', 'http: listening']);
+  }
+
+  /** Somebody clicks on a number in the CRM; resolves with what the daemon answered. */
+  async click(userId: number, phone: string): Promise<HttpAnswer> {
+    const { status, body, error } = await this.crm.callbacks.click(this.crm.account(), { userId, phone });
+    if (status === undefined) throw new Error(`the daemon did not answer a click: ${error ?? ''}`);
+    return { status, body };
+  }
+
+  /** A script of the shop asks the daemon's API. */
+  async api(path: string, parameters: Readonly<Record<string, string>>): Promise<HttpAnswer> {
+    const [module] = this.crm.account().modules.values();
+    const query = new URLSearchParams({ clientId: module?.clientId ?? '', ...parameters });
+    const reply = await fetch(`http://127.0.0.1:${this.#port}/api/${path}`, { method: 'POST', body: query });
+    return { status: reply.status, body: await reply.text() };
   }
 
   /** SIGKILL; `restart` starts it again on the same database. */
@@ -237,6 +281,8 @@ retailcrm:
   url: ${this.crm.url}
   allow_insecure: true
   key: { env: E2E_CRM_KEY }
+  module: {}
+click_to_call: { channel: '${this.#phones}', timeout_seconds: 5 }
 hosts:
   - id: pbx1
     ami: { address: ${this.#ami.host}, port: ${this.#ami.port}, user: ${this.#ami.user}, secret: { env: E2E_AMI_SECRET } }
@@ -250,7 +296,7 @@ default_did: '+375171234501'
 employees:
   - { extension: '150', user: 5 }
   - { extension: '151', user: 6 }
-  - { extension: '152', user: 7 }
+  - { extension: '152', user: 7, role: supervisor }
 recordings:
   url: https://rec.example/{file}
   wait_seconds: 1

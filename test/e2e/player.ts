@@ -1,6 +1,6 @@
 /** Plays one scenario: fresh Asterisk, phones, and the daemon if asked for; then compares what was seen with what was meant. */
 import { startAsterisk } from './lab/asterisk.ts';
-import type { ChannelDriver } from './lab/conf/setup.ts';
+import { type ChannelDriver, phoneDial } from './lab/conf/setup.ts';
 import type { AsteriskVersion, Tree } from './lab/install.ts';
 import { identities } from './lab/identity.ts';
 import { type DaemonTrouble, openLab } from './lab/lab.ts';
@@ -70,6 +70,7 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
       proxy = network;
       const under = await options.stage.startDaemon({
         ami: { ...ami, host: '127.0.0.1', port: network.port },
+        phones: phoneDial(driver, '{extension}'),
         name: test.name,
       });
       daemon = under;
@@ -78,6 +79,8 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
         kill: () => under.kill(),
         restart: () => under.restart(),
         synced: (before) => under.synced(before),
+        click: (user, phone) => under.click(user, phone),
+        api: (path, parameters) => under.api(path, parameters),
         get syncs() {
           return under.syncs;
         },

@@ -18,6 +18,10 @@ export interface DaemonTrouble {
   kill(): Promise<void>;
   /** Starts it again on the same database; resolves when it is in sync. */
   restart(): Promise<void>;
+  /** Somebody clicks on a number in the CRM; what the daemon answered. */
+  click(userId: number, phone: string): Promise<{ status: number; body: string }>;
+  /** A script asks the daemon's API: `transfer`, `monitor`, `hangup`, … */
+  api(path: string, parameters: Readonly<Record<string, string>>): Promise<{ status: number; body: string }>;
   /** How often it came in sync with the host. */
   readonly syncs: number;
   /** Resolves when it was in sync more than `before` times. */

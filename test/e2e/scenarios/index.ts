@@ -1,5 +1,7 @@
 /** Every scenario there is, in the order they are played. */
 import { callerScenarios } from './callers.ts';
+import { clickScenarios } from './clicks.ts';
+import { controlScenarios } from './control.ts';
 import { elsewhereScenarios } from './elsewhere.ts';
 import type { Scenario } from './expect.ts';
 import { inboundScenarios } from './inbound.ts';
@@ -13,7 +15,9 @@ export const scenarios: Scenario[] = [
   ...callerScenarios,
   ...queueScenarios,
   ...outboundScenarios,
+  ...clickScenarios,
   ...transferScenarios,
+  ...controlScenarios,
   ...elsewhereScenarios,
   ...troubleScenarios,
 ];

@@ -67,7 +67,16 @@ export class SipAgent {
   }
 
   /** Registers our contact with Asterisk. Rejects if it does not answer 200. */
-  async register(): Promise<void> {
+  register(): Promise<void> {
+    return this.#register(600);
+  }
+
+  /** Takes our contact back. */
+  unregister(): Promise<void> {
+    return this.#register(0);
+  }
+
+  async #register(seconds: number): Promise<void> {
     const user = this.options.account?.user ?? '';
     const uri = `sip:${this.options.pbx}`;
     const me = `<sip:${user}@${this.options.pbx}>`;
@@ -84,7 +93,7 @@ export class SipAgent {
         ['Call-ID', callId],
         ['CSeq', `${cseq} REGISTER`],
         ['Contact', this.contact],
-        ['Expires', '600'],
+        ['Expires', String(seconds)],
         ...extra,
       ],
     });
