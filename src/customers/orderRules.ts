@@ -61,6 +61,8 @@ export interface OrderRulesOptions {
 
 /** An action later than this after the change of status is not begun, ms: a call must not start minutes late. */
 const latestMs: Readonly<Record<RuleAction, number>> = { call: 180_000, pause: 180_000, notify: 3600_000 };
+/** How long an action may take to be begun, ms. */
+const longestMs = 10_000;
 /** How long names of statuses are believed, ms. */
 const namesMs = 24 * 3600_000;
 
@@ -164,7 +166,10 @@ export class OrderRules {
     if (begin === undefined) return this.#skip(run, order, `this daemon cannot ${run.action} (see the configuration)`);
     // From here on it is begun: if we are killed, it is not begun again.
     if (!(await moveRun(db, run.id, 'pending', 'started'))) return;
-    const outcome = await begin().catch((error: unknown): RuleOutcome => ({ done: false, why: reasonOf(error) }));
+    const outcome = await Promise.race([
+      begin().catch((error: unknown): RuleOutcome => ({ done: false, why: reasonOf(error) })),
+      tooLong(signal),
+    ]);
     await moveRun(db, run.id, 'started', outcome.done ? 'done' : 'failed', outcome.done ? null : outcome.why);
     const line = `order ${number} came to status ${run.status}: ${run.action} at extension ${extension}`;
     if (outcome.done) log.info(`${line} was begun`);
@@ -200,6 +205,13 @@ export class OrderRules {
     }
     return this.#names.byCode.get(status);
   }
+}
+
+/** Nobody waits for ever for a telephone; when we are stopped, what came of it stays open. */
+async function tooLong(signal: AbortSignal): Promise<RuleOutcome> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(longestMs)]);
+  if (!limit.aborted) await new Promise((resolve) => limit.addEventListener('abort', resolve, { once: true }));
+  return { done: false, why: signal.aborted ? 'the daemon stopped meanwhile' : 'nothing came of it in time' };
 }
 
 function reasonOf(error: unknown): string {
