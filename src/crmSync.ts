@@ -5,7 +5,9 @@ import type { Customers } from './customers/customers.ts';
 import { OrderRules, type RuleActions } from './customers/orderRules.ts';
 import { CrmSync } from './customers/sync.ts';
 import { UsersMap } from './customers/usersMap.ts';
+import type { Tenant } from './http/tenant.ts';
 import type { Logger } from './log.ts';
+import type { Statuses } from './statuses.ts';
 import type { Db } from './store/database.ts';
 
 /** Later changes of status than this are not called about: polls further apart miss some without a trigger. */
@@ -37,6 +39,26 @@ export interface CrmSyncParts {
   actions: RuleActions;
   /** Errands were enqueued: their lane should look. */
   onEnqueued: () => void;
+}
+
+/**
+ * What order rules can do with a telephone.
+ * @param makeCall click-to-call, where it is configured: its limits and its allow list hold for rules too
+ */
+export function ruleActions(makeCall: Tenant['makeCall'] | undefined, statuses: Pick<Statuses, 'pause'>): RuleActions {
+  return {
+    call:
+      makeCall &&
+      (async ({ extension, user, phone, requestId }) => {
+        const request = { code: extension, userId: user, phone, externalPhone: undefined, requestId };
+        const reply = await makeCall({ ...request, from: 'order rule', via: 'api' });
+        return reply.outcome === 'done' ? { done: true } : { done: false, why: reply.message };
+      }),
+    async pause({ extension }) {
+      const why = await statuses.pause(extension);
+      return why === undefined ? { done: true } : { done: false, why };
+    },
+  };
 }
 
 /** Keeps one enterprise's customers and orders as the CRM has them. */

@@ -7,9 +7,10 @@ import type { Call } from './calls/call.ts';
 import { callErrands, customersOf } from './callers.ts';
 import { resolveSecret } from './config/secrets.ts';
 import type { EnterpriseSettings, HostSettings } from './config/settings.ts';
-import { usersMap } from './crmSync.ts';
+import { crmSync, ruleActions, usersMap } from './crmSync.ts';
 import type { Customers } from './customers/customers.ts';
 import { type CrmSide, crmSide } from './crmSide.ts';
+import type { CrmSync } from './customers/sync.ts';
 import type { UsersMap } from './customers/usersMap.ts';
 import type { GroupCommit } from './groupCommit.ts';
 import { Intake } from './intake.ts';
@@ -69,6 +70,7 @@ export class Enterprise {
   readonly #recordings: Recordings;
   readonly #actions: PbxActions | undefined;
   readonly #side: CrmSide;
+  readonly #sync: CrmSync;
   readonly #ending = new AbortController();
   #zone: string | undefined;
   #zoneTimer: NodeJS.Timeout | undefined;
@@ -107,8 +109,14 @@ export class Enterprise {
       ...{ settings, account, publicUrl, db, log: this.#log, hosts: this.#hosts },
       ...{ users: this.users, customers: this.customers, audit: this.audit },
     });
+    this.#sync = crmSync(settings, {
+      ...{ account, db, log: this.#log, users: this.users, customers: this.customers, zone: () => this.#zone },
+      actions: ruleActions(this.#actions?.doors.makeCall, this.#side.statuses),
+      onEnqueued: () => account.errands.wake(),
+    });
+    const changed = this.#sync.changed.bind(this.#sync);
     const refused = auditedRefusals(settings.id, this.audit);
-    Object.assign(this.doors, { refused, ...this.#actions?.doors, ...this.#side.doors });
+    Object.assign(this.doors, { refused, changed, ...this.#actions?.doors, ...this.#side.doors });
     this.#recordings = new Recordings({
       db,
       enterprise: settings,
@@ -148,6 +156,7 @@ export class Enterprise {
     if (this.#zone === undefined) void this.#learnZone();
     await this.#actions?.start();
     await this.#side.start();
+    this.#sync.start();
     for (const { settings, intake, link } of this.#hosts) {
       await intake.start();
       await this.customers.warm(phonesOf(intake.liveCalls));
@@ -170,6 +179,7 @@ export class Enterprise {
     await this.#recordings.stop();
     await this.#actions?.drain();
     await this.audit.drain();
+    await this.#sync.stop();
     await this.users.stop();
     this.#ending.abort();
     await this.customers.stop();

@@ -5,6 +5,7 @@ import { isDirty, markDirty } from '../store/hints.ts';
 import { readDirty } from './changes.ts';
 import type { SyncContext } from './history.ts';
 import { walk } from './history.ts';
+import { withPatience } from './withPatience.ts';
 
 /** What the synchronisation with one account needs. */
 export interface CrmSyncOptions extends Omit<SyncContext, 'signal' | 'now'> {
@@ -71,11 +72,11 @@ export class CrmSync {
     this.#running ??= this.#run();
   }
 
-  /** Ends the round under way at its next request. */
+  /** Ends the round under way before its next request; an unanswered one is not waited for: it will be repeated. */
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#rouse?.();
-    await this.#running;
+    await withPatience(this.#running);
   }
 
   /** Resolves after the hint is committed (P7). Doubled, reordered and missing hints do no harm. */

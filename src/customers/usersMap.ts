@@ -7,6 +7,7 @@ import type { CrmUser, ExtensionInterval, ExtensionOwner } from '../store/users.
 import { crmUsers, extensionIntervals, saveCrmUsers, saveExtensions } from '../store/users.ts';
 import type { Pace } from './ask.ts';
 import { judgeList } from './guard.ts';
+import { withPatience } from './withPatience.ts';
 
 /** What the configuration says of an employee. */
 export interface EmployeeRef {
@@ -132,7 +133,7 @@ export class UsersMap {
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#timer);
-    await this.#refreshing?.catch(() => undefined);
+    await withPatience(this.#refreshing);
   }
 
   /** Asks the CRM now; one at a time. Never throws: what went wrong is logged and the last good map stays. */
