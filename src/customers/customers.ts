@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Logger } from '../log.ts';
 import type { RetailCrmClient } from '../retailcrm/client.ts';
 import { CrmError } from '../retailcrm/errors.ts';
@@ -66,6 +67,7 @@ export class Customers {
     this.#options = options;
     this.#recent = new Recent(options.remembered ?? 20_000);
     this.#patience = new Patience(options.log);
+    setMaxListeners(0, this.#stop.signal); // one per question that waits for its turn
   }
 
   /** Fills the memory from the table. */

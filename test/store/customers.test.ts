@@ -268,7 +268,10 @@ describe('the CRM changes', () => {
     const id = card([stranger]);
     await customers.forgetPhone(stranger);
     await customers.lookup(stranger);
-    await h.until(() => idOf(customers.cached(stranger)) === id, 'asked again');
+    const stored = async (): Promise<string | null | undefined> =>
+      (await findCustomer(h.database.db, '7', stranger))?.retailcrmCustomerId;
+    await h.until(async () => (await stored()) === String(id), 'asked again');
+    expect(idOf(customers.cached(stranger))).toBe(id);
   });
 
   test('a merged card is the other one from now on', async () => {
@@ -300,7 +303,7 @@ describe('the CRM changes', () => {
     await asking;
     h.emulator.setSwitches({ delayMs: 0 });
     const before = asked('telephony/manager');
-    await customers.lookup(anna);
+    expect(idOf(await customers.lookup(anna))).toBe(501);
     await h.until(() => asked('telephony/manager') > before, 'asked again');
   });
 });

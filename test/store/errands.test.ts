@@ -161,6 +161,9 @@ const answeredCall = (id: string, from = stranger): HostEvent[] =>
     .hangup(`${id}p`)
     .hangup(id).events; // prettier-ignore
 
+/** The card is made, but the answer says otherwise. */
+const madeAnd502 = { status: 502, body: '<html>', path: '/customers/create', process: true };
+
 const always: Rules = { create: { when: ['in_answered', 'in_missed'] } };
 
 describe('P8: a hundred first calls of one number at once, on five hosts and through two lanes: exactly one card', () => {
@@ -171,6 +174,8 @@ describe('P8: a hundred first calls of one number at once, on five hosts and thr
     { name: 'create answers 200', switches: { createStatus: 200 }, prefix: 'tel-' },
     { name: 'the externalId belongs to the shop', switches: {}, prefix: undefined },
     { name: 'the same, and every third reply is lost', switches: { loseReplyEvery: 3 }, prefix: undefined },
+    { name: 'a 502 after the card was made', switches: { failNext: [madeAnd502] }, prefix: 'tel-' },
+    { name: 'the same, with the externalId not ours', switches: { failNext: [madeAnd502] }, prefix: undefined },
   ])('$name', async ({ switches, prefix }) => {
     h.emulator.setSwitches(switches);
     const rules = { create: { ...always.create, externalIdPrefix: prefix } };
@@ -247,7 +252,8 @@ describe('a card', () => {
     expect(await errands()).toMatchObject([
       { state: 'dead', reason: expect.stringContaining('Errors in the entity format') },
     ]);
-    demo().users.set(4711, { ...demo().users.get(7)!, id: 4711 });
+    const ira = demo().users.get(7);
+    if (ira !== undefined) demo().users.set(4711, { ...ira, id: 4711 });
     await retryDead(h.database.db, 'all');
     await one.lane.drain();
     expect(await errands()).toMatchObject([{ state: 'done' }]);
