@@ -30,7 +30,8 @@ export function deliveryLog(log: Logger, row: ClaimedRow, outcome: Settlement): 
       log.warn(`${what} was not shown: ${outcome.reason}`, fields);
       return;
     case 'dead':
-      log.error(`${what} was refused by the CRM and is now a dead letter: ${outcome.reason}`, fields);
+      if (row.kind === 'errand') log.error(`${what} failed and is now a dead letter: ${outcome.reason}`, fields);
+      else log.error(`${what} was refused by the CRM and is now a dead letter: ${outcome.reason}`, fields);
       return;
   }
 }

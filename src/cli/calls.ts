@@ -149,9 +149,17 @@ function storyOf(record: unknown): PrintedStoryLine[] {
   });
 }
 
+function subject({ kind, externalId, type, codes }: CallRequest): string {
+  if (kind === 'upload') return 'the record';
+  // `order/<call>`: an errand's key begins with what it makes.
+  if (kind === 'errand') return `the ${externalId.split('/')[0] ?? 'errand'}`;
+  if (kind === 'webhook') return 'a webhook';
+  return `popup "${type ?? ''}" for ${codes?.join(', ') ?? ''}`;
+}
+
 /** What became of one request: planned, each attempt, what it came to. */
 function deliveries(row: CallRequest & { attempts: readonly Attempt[] }): PrintedStoryLine[] {
-  const what = row.kind === 'upload' ? 'the record' : `popup "${row.type ?? ''}" for ${row.codes?.join(', ') ?? ''}`;
+  const what = subject(row);
   const open = row.state === 'pending' || row.state === 'waiting' ? `, now ${row.state}` : '';
   return [
     { at: row.dueAt.toISOString(), says: `to the CRM: ${what}${open}` },

@@ -3,6 +3,7 @@ import type { Source } from '../retailcrm/telephony.ts';
 import { CrmError } from '../retailcrm/errors.ts';
 import { toAccountTime } from '../retailcrm/time.ts';
 import type { ErrandEnd, ErrandJob, Errands } from '../store/errands.ts';
+import { cardKey } from '../store/errands.ts';
 import type { Paces } from './ask.ts';
 import { insist } from './ask.ts';
 import type { Customers } from './customers.ts';
@@ -86,7 +87,7 @@ async function makeOrder(errand: Errand, job: ErrandJob, options: ErrandOptions)
   if (externalId === undefined) return dead('its payload has no externalId');
   const quoted = quotes(errand, options);
   if (quoted === undefined) return later(zoneMs, "the account's time zone is not known yet");
-  if (await job.isPending(`customer/${phone}`)) return later(behindMs, 'waits for the customer card');
+  if (await job.isPending(cardKey(phone))) return later(behindMs, 'waits for the customer card');
   const { client } = options;
   const site = errand.text('site');
   const customer = await knownOf(phone, options);
@@ -121,7 +122,7 @@ async function makeTask(errand: Errand, job: ErrandJob, options: ErrandOptions):
   const quoted = quotes(errand, options);
   const in_ = zone();
   if (quoted === undefined || in_ === undefined) return later(zoneMs, "the account's time zone is not known yet");
-  if (await job.isPending(`customer/${phone}`)) return later(behindMs, 'waits for the customer card');
+  if (await job.isPending(cardKey(phone))) return later(behindMs, 'waits for the customer card');
   const customer = await knownOf(phone, options);
   const wanted = errand.text('performer');
   const extension = wanted === 'responsible' ? errand.text('otherwise') : wanted;
@@ -158,7 +159,7 @@ async function makeNote(errand: Errand, job: ErrandJob, options: ErrandOptions):
   const quoted = quotes(errand, options);
   const in_ = zone();
   if (quoted === undefined || in_ === undefined) return later(zoneMs, "the account's time zone is not known yet");
-  if (await job.isPending(`customer/${phone}`)) return later(behindMs, 'waits for the customer card');
+  if (await job.isPending(cardKey(phone))) return later(behindMs, 'waits for the customer card');
   const customer = await knownOf(phone, options);
   if (customer === undefined) return done('the number has no card to note it on');
   const text = fill(errand.text('text') ?? '', quoted);

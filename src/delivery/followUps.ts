@@ -2,6 +2,7 @@ import type { Call, Fact } from '../calls/call.ts';
 import type { Instant } from '../calls/events.ts';
 import { answeredBy, dropReason, ownerOf } from '../calls/record.ts';
 import type { Policies } from '../calls/rules.ts';
+import { cardKey } from '../store/errands.ts';
 
 /** Kinds of calls that make a customer card of a new number. */
 export type CreateWhen = 'in_answered' | 'in_missed' | 'out_answered' | 'out_missed';
@@ -136,7 +137,7 @@ function card(
   // Whoever is credited with a missed call may never have heard of it: nobody's customer yet, unless somebody dialled.
   const employee = call.direction === 'out' ? call.initiatedBy : (by ?? answeredBy(call));
   return {
-    key: `customer/${quoted.phone}`,
+    key: cardKey(quoted.phone),
     callId: call.externalId,
     errand: {
       do: 'customer',

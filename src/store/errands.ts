@@ -1,4 +1,5 @@
 /** Errands: what they are to who runs them, and what they need of the outbox besides claim and settlement. */
+import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Db } from './database.ts';
 
@@ -33,6 +34,14 @@ export type Errands = Readonly<Record<string, (job: ErrandJob) => Promise<Errand
 /** The row is somebody else's now. */
 export class ErrandLost extends Error {
   override readonly name = 'ErrandLost';
+}
+
+/**
+ * Key of the errand that makes a number's card: one per account, for ever. Not the number itself: keys are shown in lists
+ * of dead letters.
+ */
+export function cardKey(phone: string): string {
+  return `customer/${createHash('sha256').update(phone).digest('hex').slice(0, 24)}`;
 }
 
 /** Whether the errand of this key is still on its way. */

@@ -6,6 +6,8 @@ import type { EventType, OutboxKind, OutboxState } from './schema.ts';
 export interface CallRequest {
   id: string;
   kind: OutboxKind;
+  /** Dedup key, unique per account and kind. */
+  externalId: string;
   type: EventType | null;
   codes: string[] | null;
   state: OutboxState;
@@ -18,7 +20,17 @@ export interface CallRequest {
 export function outboxOfCall(db: Db, enterprise: string, callId: string): Promise<CallRequest[]> {
   return db
     .selectFrom('outbox')
-    .select(['id', 'kind', 'type', 'codes', 'state', 'due_at as dueAt', 'settled_at as settledAt', 'reason'])
+    .select([
+      'id',
+      'kind',
+      'external_id as externalId',
+      'type',
+      'codes',
+      'state',
+      'due_at as dueAt',
+      'settled_at as settledAt',
+      'reason',
+    ])
     .where('enterprise', '=', enterprise)
     .where('call_id', '=', callId)
     .orderBy('id')

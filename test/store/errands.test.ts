@@ -12,7 +12,7 @@ import { silentLog } from '../../src/log.ts';
 import { planSettings } from '../../src/planSettings.ts';
 import { add as addCard, merge } from '../../src/sandbox/customers.ts';
 import type { Switches } from '../../src/sandbox/switches.ts';
-import { beginErrand } from '../../src/store/errands.ts';
+import { beginErrand, cardKey } from '../../src/store/errands.ts';
 import { listDead, retryDead } from '../../src/store/deadLetters.ts';
 import { claim, settle } from '../../src/store/outbox.ts';
 import { takeBack } from '../../src/store/takeBack.ts';
@@ -191,7 +191,7 @@ describe('P8: a hundred first calls of one number at once, on five hosts and thr
     await settled();
     expect(cardsOf(stranger)).toHaveLength(1);
     expect(cardsOf(stranger)[0]?.externalId).toBe(prefix === undefined ? undefined : 'tel-375290000001');
-    expect(await errands()).toMatchObject([{ external_id: `customer/${stranger}`, state: 'done' }]);
+    expect(await errands()).toMatchObject([{ external_id: cardKey(stranger), state: 'done' }]);
     expect(h.emulator.requests().flatMap(({ flags }) => flags)).toEqual([]);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Call, Fact } from '../../../src/calls/call.ts';
 import { type FollowUpSettings, followUps } from '../../../src/delivery/followUps.ts';
+import { cardKey } from '../../../src/store/errands.ts';
 import { EPOCH } from '../../support/callsScript.ts';
 import { defaultPolicies, newCall } from '../../support/callsTransitions.ts';
 
@@ -50,7 +51,7 @@ const out = { direction: 'out', initiatedBy: '150' } as const;
 
 const keys = (fact: Fact, over: Partial<FollowUpSettings> = {}): string[] =>
   followUps(fact, { ...always, ...over }).map(({ key }) => key);
-const card = `customer/${phone}`;
+const card = cardKey(phone);
 
 describe('which fact leaves what behind, every rule on', () => {
   test.each<{ name: string; fact: Fact; leaves: string[] }>([
