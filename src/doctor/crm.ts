@@ -99,7 +99,7 @@ async function look(
       findings.warn(
         'module',
         `the account has no module ${retailcrm.module?.code ?? ''} yet`,
-        '"module register" makes it; or set retailcrm.module.register: at_start',
+        '"module register" makes it; and the daemon does at its start, unless retailcrm.module.at_start is false',
       );
     } else trouble('module', module.error, findings);
   }

@@ -14,20 +14,34 @@ export interface EndPoint {
   readonly reachable: boolean | undefined;
 }
 
-/** Lists the end points of chan_pjsip, chan_sip and chan_iax2; a driver that is not loaded refuses and is left out. */
+/** Technologies whose device states are telephones and lines; others (`Custom:`, `Queue:`) are Asterisk's own lamps. */
+const technologies = new Set(['PJSIP', 'SIP', 'IAX2', 'DAHDI', 'SCCP']);
+
+/**
+ * Lists the end points. Device states need no more than the class reporting; what chan_sip, chan_iax2 and, with the class
+ * system, chan_pjsip list of themselves comes on top. A driver that is not loaded or not allowed refuses and is left out.
+ */
 export async function askEndPoints(connection: Pick<AmiConnection, 'list'>): Promise<EndPoint[] | undefined> {
-  const [pjsip, sip, iax] = await Promise.all([
+  const [devices, pjsip, sip, iax] = await Promise.all([
+    connection.list({ Action: 'DeviceStateList' }),
     connection.list({ Action: 'PJSIPShowEndpoints' }),
     connection.list({ Action: 'SIPpeers' }),
     connection.list({ Action: 'IAXpeerlist' }),
   ]);
-  const lists = [pjsip, sip, iax];
-  if (!lists.some(({ outcome }) => outcome === 'complete')) return undefined;
+  if (![devices, pjsip, sip, iax].some(({ outcome }) => outcome === 'complete')) return undefined;
   return [
+    ...(devices.outcome === 'complete' ? devices.items.flatMap(device) : []),
     ...(pjsip.outcome === 'complete' ? pjsip.items.flatMap(pjsipEndPoint) : []),
     ...(sip.outcome === 'complete' ? sip.items.flatMap((item) => peer(item, 'SIP')) : []),
     ...(iax.outcome === 'complete' ? iax.items.flatMap((item) => peer(item, 'IAX2')) : []),
   ];
+}
+
+function device(item: AmiMessage): EndPoint[] {
+  const stem = item.get('Device');
+  if (item.name !== 'DeviceStateChange' || stem === undefined || !technologies.has(stem.split('/')[0] ?? '')) return [];
+  const state = item.get('State');
+  return [{ stem, reachable: state === 'UNKNOWN' ? undefined : state !== 'UNAVAILABLE' && state !== 'INVALID' }];
 }
 
 function pjsipEndPoint(item: AmiMessage): EndPoint[] {
@@ -66,7 +80,7 @@ export function judgeEndPoints(
   if (endPoints === undefined && live.length === 0) {
     findings.warn(
       'lines',
-      'Asterisk does not list its phones and lines (neither chan_pjsip, chan_sip nor chan_iax2 answered)',
+      'Asterisk does not list its phones and lines (neither device states nor the lists of its channel drivers)',
       'give the user the class reporting in write, or compare trunks and extensions with "core show channels" during a call',
     );
     return;

@@ -24,38 +24,36 @@ function filtered(): string {
 export function managerConf(enterprise: EnterpriseSettings, host: HostSettings, from: string | undefined): string {
   const { ami } = host;
   const { read, write } = neededRights(enterprise);
-  const local = from === undefined || from.startsWith('127.') || from === '::1';
-  const permit =
-    from === undefined
-      ? '127.0.0.1/255.255.255.255 ; the address of the daemon'
-      : `${from}/${isIP(from) === 6 ? '128' : '32'}`;
-  const tls =
-    ami.tls === undefined
-      ? []
-      : ['tlsenable = yes', `tlsbindaddr = 0.0.0.0:${ami.port}`, 'tlscertfile = /etc/asterisk/keys/asterisk.pem'];
+  const bind = isIP(ami.address) > 0 ? ami.address : '0.0.0.0 ; better the one address the daemon reaches';
+  const tls = [
+    'tlsenable = yes',
+    `tlsbindaddr = ${isIP(ami.address) > 0 ? ami.address : '0.0.0.0'}:${ami.port}`,
+    'tlscertfile = /etc/asterisk/keys/asterisk.pem',
+  ];
   return [
     `; manager.conf for ${enterprise.id}/${host.id}; then: asterisk -rx "manager reload"`,
     '[general]',
     'enabled = yes',
-    ...(ami.tls === undefined
-      ? [
-          `port = ${ami.port}`,
-          `bindaddr = ${local ? '127.0.0.1' : '0.0.0.0 ; better the one address the daemon reaches'}`,
-        ]
-      : tls),
+    ...(ami.tls === undefined ? [`port = ${ami.port}`, `bindaddr = ${bind}`] : tls),
     'timestampevents = yes',
     `channelvars = MIXMONITOR_FILENAME${enterprise.clickToCall === undefined ? '' : ',X_CRM_ID'}`,
     '',
     `[${ami.user}]`,
     `secret = <the value of ${ami.secret.from} ${ami.secret.name}>`,
     'deny = 0.0.0.0/0',
-    `permit = ${permit}`,
+    `permit = ${permitted(from)}`,
     `read = ${read.join(',')}`,
     `write = ${write.join(',')}`,
     `writetimeout = ${WRITE_TIMEOUT_MS}`,
     `eventfilter = Event: (${filtered()})[^A-Za-z]`,
     '',
   ].join('\n');
+}
+
+function permitted(from: string | undefined): string {
+  if (from === undefined) return '127.0.0.0/8 ; instead: the address of the daemon';
+  if (from.startsWith('127.')) return '127.0.0.0/8';
+  return `${from}/${isIP(from) === 6 ? '128' : '32'}`;
 }
 
 /** What manager.conf says of one user. */

@@ -167,7 +167,8 @@ function judgeManners(
   { ami }: HostSettings,
   findings: Findings,
 ): void {
-  if (session.heard.events > 0 && session.heard.stamped === 0) {
+  const stamped = session.heard.events > 0 ? session.heard.stamped > 0 : configured?.timestamps;
+  if (stamped === false) {
     findings.warn(
       'timestamps',
       'events carry no times of their own: a slow network shifts what calls are told',

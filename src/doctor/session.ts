@@ -49,7 +49,8 @@ export async function withSession<T>(
       tap: (bytes, start, end) => {
         const message = AmiMessage.read(bytes, start, end);
         if (message?.kind !== 'Event' || message.get('ActionID') !== undefined) return;
-        heard.events++;
+        // FullyBooted is a part of the login: it never bears a time.
+        if (message.name !== 'FullyBooted') heard.events++;
         if (message.get('Timestamp') !== undefined) heard.stamped++;
         for (const klass of (message.get('Privilege') ?? '').split(','))
           if (klass !== '' && klass !== 'all') classes.add(klass);
