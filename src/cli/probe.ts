@@ -31,6 +31,7 @@ export const probeCommand = defineCommand({
     phone: { type: 'string', value: 'NUMBER', help: 'look this number up; else one of the first customers’' },
     extension: { type: 'string', value: 'EXT', help: 'with --write: show this employee a popup' },
     repeat: { type: 'string', value: 'N', help: 'measure each reading request so often', default: '3' },
+    pace: { type: 'string', value: 'MS', help: 'milliseconds between requests', default: '250' },
     ...jsonOption,
   },
   exitCodes: {
@@ -68,6 +69,7 @@ export const probeCommand = defineCommand({
         phone: options.phone,
         extension: options.extension,
         repeat: wholeNumber('repeat', options.repeat),
+        paceMs: wholeNumber('pace', options.pace),
         log: silentLog,
       },
       (result) => {

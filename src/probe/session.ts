@@ -28,7 +28,7 @@ export interface ProbeOptions {
   readonly extension: string | undefined;
   /** How often each reading request is measured. Default 3. */
   readonly repeat?: number | undefined;
-  /** Pause between requests, ms. Default 150: below the API's ten per second. */
+  /** Pause between requests, ms. Default 250: a daemon that runs beside it keeps its share of the API's ten a second. */
   readonly paceMs?: number | undefined;
   /** Deadline of a request, ms. Default 30,000. */
   readonly timeoutMs?: number | undefined;
@@ -141,7 +141,7 @@ export class Session {
   }
 
   async #pace(): Promise<void> {
-    const paceMs = this.options.paceMs ?? 150;
+    const paceMs = this.options.paceMs ?? 250;
     const now = performance.now();
     if (now < this.#nextAt) await this.#pause(this.#nextAt - now);
     this.#nextAt = Math.max(now, this.#nextAt) + paceMs;
