@@ -13,22 +13,22 @@ export interface NotifyErrand {
 /** What a lane offers to one errand: the part of `ErrandJob` used here. */
 interface Job {
   readonly payload: Readonly<Record<string, unknown>>;
-  begin(): Promise<boolean>;
+  readonly begin: () => Promise<boolean>;
 }
 
 /** Sends a notification of the CRM at most once: two would be worse than none. */
 export async function notify(
   client: Pick<RetailCrmClient, 'sendNotification'>,
   general: Pace,
-  { payload, begin }: Job,
+  job: Job,
 ): Promise<{ end: 'done'; reply: string } | { end: 'dead'; reason: string }> {
-  const { userIds, message, until } = payload;
+  const { userIds, message, until } = job.payload;
   const users = Array.isArray(userIds) ? userIds.filter((id): id is number => Number.isInteger(id)) : [];
   if (users.length === 0 || typeof message !== 'string' || typeof until !== 'number')
     return { end: 'dead', reason: 'the notification cannot be read' };
   await general.take({ urgent: false });
   if (Date.now() > until) return { end: 'done', reply: 'not sent: too late' };
-  if (!(await begin())) return { end: 'done', reply: 'an earlier attempt may have arrived; not sent again' };
+  if (!(await job.begin())) return { end: 'done', reply: 'an earlier attempt may have arrived; not sent again' };
   await client.sendNotification({ type: 'api.info', message, userIds: users });
   return { end: 'done', reply: 'notified' };
 }

@@ -168,7 +168,7 @@ export class UsersMap {
       await this.#load();
       const codes = await this.#codes();
       const [had, has] = [this.#fromCrm(), this.#asOwners(codes ?? [])];
-      const codesDoubt = codes === undefined ? undefined : judgeList(had.length, has.length, undefined);
+      const codesDoubt = codes === undefined ? undefined : judgeList(had.length, has.length, undefined, 1);
       await this.#apply(codes === undefined || codesDoubt !== undefined ? had : has);
       if (codesDoubt !== undefined)
         return this.#guarded(`the list of extensions in the CRM's telephony module ${codesDoubt}`);

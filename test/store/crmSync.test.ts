@@ -75,10 +75,10 @@ describe('the beginning', () => {
   });
 
   test('nothing is read before the zone of the account is known', async () => {
-    let zone: string | undefined;
-    const sync = await begun({ zone: () => zone });
+    const account: { zone?: string } = {};
+    const sync = await begun({ zone: () => account.zone });
     expect(h.emulator.requests()).toEqual([]);
-    zone = 'Europe/Minsk';
+    account.zone = 'Europe/Minsk';
     await sync.drain();
     expect(h.asked('customers/history')).toHaveLength(1);
   });
@@ -144,7 +144,7 @@ describe('walking', () => {
         },
       ],
     });
-    h.emulator.account().customers.get(501)!.firstName = 'Anja';
+    Object.assign(h.emulator.account().customers.get(501) ?? {}, { firstName: 'Anja' });
     await sync.drain();
     expect(await since('customers')).toBe('902');
     expect(await cache()).toEqual([`${anna} 501 Anja Lisitsa 7`]);
@@ -234,7 +234,7 @@ describe('orders', () => {
   test('number, status, sum, customer, manager, site and time are kept, with each change of status', async () => {
     const sync = await begun();
     await h.ui('orders', { order: { customer: { id: 501 }, phone: '80290000101', managerId: 7, firstName: 'Anna' } });
-    h.emulator.account().orders.get(88)!.totalSumm = 120.5;
+    Object.assign(h.emulator.account().orders.get(88) ?? {}, { totalSumm: 120.5 });
     await sync.drain();
     await h.ui('orders/88', { order: { status: 'call-back', managerId: 8 } });
     await h.ui('orders/88', { order: { status: 'complete' } });

@@ -11,7 +11,7 @@ import { UsersMap, type UsersMapOptions } from '../../src/customers/usersMap.ts'
 import { normalisePhone } from '../../src/config/phones.ts';
 import { type RetailCrmClient } from '../../src/retailcrm/client.ts';
 import type { Seed } from '../../src/sandbox/seed.ts';
-import { Harness, startHarness } from './deliveryHarness.ts';
+import { type Harness, startHarness } from './deliveryHarness.ts';
 
 /** No rate limit: the emulator of these tests has none. */
 export const unpaced: Pace = { take: () => Promise.resolve(), slowDown: () => undefined };
@@ -109,7 +109,7 @@ export class SyncHarness {
       (what: string) =>
       (...parts: unknown[]) => {
         this.told.push(
-          [what, ...parts.map((part) => (typeof part === 'object' ? JSON.stringify(part) : part))].join(' '),
+          [what, ...parts.map((part) => (typeof part === 'string' ? part : JSON.stringify(part)))].join(' '),
         );
         return Promise.resolve();
       };

@@ -156,6 +156,21 @@ describe('a list that is believed', () => {
     expect(map.user(100)).toMatchObject({ name: 'User 100', listed: false });
   });
 
+  test('one of three extensions taken off in the module', async () => {
+    const map = h.usersMap();
+    await map.start();
+    await map.refresh();
+    h.seed({ accounts: [{ codes: { 8: '150', 9: '152' } }] });
+    expect(await map.refresh()).toBe('good');
+    expect(map.userOfExtension('150')).toBe(8);
+    expect(map.extensionOfUser(7)).toBeUndefined();
+    h.seed({ accounts: [{ codes: { 7: '151' } }] });
+    expect(await map.refresh()).toBe('good');
+    // The last one is not taken off: nobody works without a telephone.
+    h.seed({ accounts: [{ codes: {} }] });
+    expect(await map.refresh()).toBe('guarded');
+  });
+
   test('people who leave are deactivated: the whole staff may go', async () => {
     const map = h.usersMap();
     await map.start();
@@ -205,15 +220,16 @@ describe('an extension moves from one user to another', () => {
     const map = h.usersMap({ now: () => now });
     await map.start();
     await map.refresh();
-    for (const codes of [
+    const [his, hers] = [
+      { 7: '199', 8: '150' },
       { 7: '150', 8: '199' },
-      { 8: '150', 7: '199' },
-    ]) {
+    ];
+    for (const codes of [his, hers, his]) {
       h.seed({ accounts: [{ codes }] });
       now -= 3600_000;
       await map.refresh();
     }
     expect(await h.query('select 1 from user_extensions where valid_to < valid_from')).toEqual([]);
-    expect(map.userOfExtension('150')).toBe(7);
+    expect(map.userOfExtension('150')).toBe(8);
   });
 });
