@@ -52,12 +52,7 @@ export function admit(tenants: readonly Tenant[], shown: Shown): Admission {
     }
   }
   if (found !== undefined) return { tenant: found };
-  const wrong =
-    byClient === undefined
-      ? 'clientId'
-      : shown.pathToken !== undefined && byToken !== byClient
-        ? 'path token'
-        : 'secret';
+  const wrong = byClient === undefined ? 'clientId' : shown.pathToken === undefined ? 'secret' : 'path token';
   return { meant: byToken ?? byClient, wrong };
 }
 

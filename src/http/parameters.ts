@@ -124,7 +124,7 @@ export function id(description: string): Parameter<number> & { required: false }
 /** A name that programs gave: of a request, a call, a status. */
 export function token(description: string, example: string, longest = 100): Parameter<string> & { required: false } {
   return optional({ type: 'string', description, example, maxLength: longest }, (text) =>
-    text.length <= longest && /^[A-Za-z0-9][A-Za-z0-9._:-]*$/.test(text) ? text : undefined,
+    text.length <= longest && /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(text) ? text : undefined,
   );
 }
 

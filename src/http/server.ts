@@ -63,6 +63,9 @@ export const textError: SayError = (_status, _code, message) => ({ type: TEXT_TY
 
 const METHODS = ['GET', 'HEAD', 'POST'];
 
+/** Connections whose last answer is on its way: what is pipelined behind it must not be worked on. */
+const closing = new WeakSet<object>();
+
 /** A request on its way: what was read of it. */
 declare module 'fastify' {
   interface FastifyRequest {
@@ -90,8 +93,10 @@ export function createHttp(options: ServerOptions): FastifyInstance {
   const app = Fastify({
     serverFactory: (handler) =>
       guardedServer(limits, figures, trusted, (request, response) => {
-        // Nobody would hear the answer: the connection was refused, or its other end has hung up.
-        if (request.socket.writable) handler(request, response);
+        // Nobody would hear the answer: the connection was refused or is about to be closed, or its other end has hung up.
+        if (!request.socket.writable || closing.has(request.socket)) return;
+        if (!response.shouldKeepAlive) closing.add(request.socket);
+        handler(request, response);
       }),
     clientErrorHandler: (error, socket) => brokenRequest(error, socket, figures),
     frameworkErrors: (error, request, reply) => {
@@ -112,15 +117,13 @@ export function createHttp(options: ServerOptions): FastifyInstance {
   app.decorateRequest('given', givenOf);
   app.addHook('onRequest', (request, reply, done) => {
     begin(request);
-    const { method } = request;
-    const { url = '' } = request.raw;
-    if (!METHODS.includes(method)) {
-      void refuse(request, reply.header('allow', 'GET, POST'), 405, 'method_not_allowed', 'use GET or POST');
-    } else if (!url.startsWith('/') || url.startsWith('//')) {
-      void refuse(request, reply, 400, 'bad_target', 'the target must be a path');
-    } else if (method !== 'POST' && announcesBody(request)) {
-      void refuse(request, reply, 400, 'unexpected_body', 'GET has no body');
-    } else done();
+    const wrong = wrongFrom(request);
+    if (wrong === undefined) {
+      done();
+      return;
+    }
+    hangUp(request, reply);
+    void refuse(request, reply, ...wrong);
   });
   bodies(app);
   app.addHook('onSend', (_request, reply, payload, done) => {
@@ -159,8 +162,28 @@ export function refuse(
 ): FastifyReply {
   const say = request.routeOptions.config.sayError ?? (request.raw.url?.startsWith('/api/') ? jsonError : textError);
   const { type, body } = say(status, code, message);
-  if (!request.raw.complete && announcesBody(request)) reply.header('connection', 'close');
+  if (!request.raw.complete && announcesBody(request)) hangUp(request, reply);
+  if (status === 405 && !reply.hasHeader('allow')) reply.header('allow', 'GET, POST');
   return reply.code(status).type(type).send(body);
+}
+
+/** This answer is the connection's last: where the request ends is not certain, what follows may be part of it. */
+function hangUp(request: FastifyRequest, reply: FastifyReply): void {
+  reply.header('connection', 'close');
+  closing.add(request.raw.socket);
+}
+
+/** What is wrong with a request before anybody looks at its path: Node lets all of these through. */
+function wrongFrom(request: FastifyRequest): [status: number, code: string, message: string] | undefined {
+  const { url = '', httpVersion, headers } = request.raw;
+  const { method } = request;
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return [400, 'bad_version', 'HTTP/1.1, please'];
+  // Node itself would refuse it, and go on with what is pipelined behind it.
+  if (httpVersion === '1.1' && headers.host === undefined) return [400, 'no_host', 'Host is missing'];
+  if (!METHODS.includes(method)) return [405, 'method_not_allowed', 'use GET or POST'];
+  if (!url.startsWith('/') || url.startsWith('//')) return [400, 'bad_target', 'the target must be a path'];
+  if (method !== 'POST' && announcesBody(request)) return [400, 'unexpected_body', `${method} has no body`];
+  return undefined;
 }
 
 /** Begins to listen. @returns the address as `host:port`, port 0 resolved. Rejects with Node's error (`EADDRINUSE`, …). */
@@ -192,7 +215,7 @@ function guardedServer(
       keepAliveTimeout: limits.keepAliveMs,
       maxHeaderSize: 16 * 1024,
       insecureHTTPParser: false,
-      requireHostHeader: true,
+      requireHostHeader: false, // see `wrongFrom`
       joinDuplicateHeaders: false,
     },
     handler,
