@@ -176,6 +176,12 @@ export class Asterisk {
     if (field(answer, 'Response') !== 'Success') throw new Error(`${line}: ${field(answer, 'Message')}`);
   }
 
+  /** Rewrites one of its configuration files; a reload is up to the caller. */
+  async configure(file: string, change: (text: string) => string): Promise<void> {
+    const path = join(this.dir, 'etc', file);
+    await writeFile(path, change(await readFile(path, 'utf8')));
+  }
+
   /** The last lines of Asterisk's log. */
   async logTail(lines = 15): Promise<string> {
     const files = await readdir(join(this.dir, 'log'));
