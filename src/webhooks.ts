@@ -6,6 +6,7 @@ import { signingKeys } from './delivery/webhookSign.ts';
 import { type ReceiverMode, WebhookLane } from './delivery/webhooks.ts';
 import type { Logger } from './log.ts';
 import type { Db } from './store/database.ts';
+import type { ClaimedRow, Settlement } from './store/outbox.ts';
 
 /** Who else one enterprise tells of its calls: a lane for each receiver. */
 export class Webhooks {
@@ -24,7 +25,8 @@ export class Webhooks {
       const account = webhookAccount(enterprise.id, id);
       const keys = keysOf(secret);
       try {
-        const lane = new WebhookLane({ db, account, id, url, keys, allowPrivate, log: own, owner });
+        const onSettled = (row: ClaimedRow, outcome: Settlement): void => told(own, id, row, outcome);
+        const lane = new WebhookLane({ db, account, id, url, keys, allowPrivate, log: own, owner, onSettled });
         return [{ lane, receiver: { account, events } }];
       } catch (error) {
         if (!(error instanceof ForbiddenAddress)) throw error;
@@ -57,6 +59,17 @@ export class Webhooks {
 
   async stop(): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.stop()));
+  }
+}
+
+/** One line per message that arrived; the lane tells its troubles itself. */
+function told(log: Logger, receiver: string, row: ClaimedRow, outcome: Settlement): void {
+  const what = row.externalId.slice(row.externalId.lastIndexOf('/') + 1);
+  if (outcome.outcome === 'done') {
+    const age = ((Date.now() - row.createdAt.getTime()) / 1000).toFixed(1);
+    log.info(`receiver ${receiver} was told ${what} after ${age} s`, { call: row.callId, ms: outcome.latencyMs });
+  } else if (outcome.outcome === 'later') {
+    log.debug(`receiver ${receiver} will be told ${what} again: ${outcome.reason}`, { call: row.callId });
   }
 }
 

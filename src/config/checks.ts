@@ -12,6 +12,7 @@ export function checkEnterprise(draft: Draft): Problem[] {
     ...checkPatterns(draft),
     ...checkDefaultDid(draft),
     ...checkEmployeeHosts(draft),
+    ...checkWebhooks(draft),
   ];
 }
 
@@ -190,5 +191,18 @@ function checkEmployeeHosts({ hosts, allHosts, employees, yaml }: Draft): Proble
   return employees.flatMap(({ value: { host }, path }) => {
     if (host === undefined || !allHosts || known.includes(host)) return [];
     return [yaml.problem('error', [...path, 'host'], `there is no host "${host}"; known are ${known.join(', ')}`)];
+  });
+}
+
+/** Plain http is for this machine only, and only where private addresses are allowed. What a name leads to is checked at each call. */
+function checkWebhooks({ webhooks, yaml }: Draft): Problem[] {
+  return webhooks.flatMap(({ value, path }) => {
+    const { protocol, hostname } = new URL(value.url);
+    const here = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+    if (protocol === 'https:' || (here && value.allow_private)) return [];
+    const message = here
+      ? 'http to this machine needs allow_private: true'
+      : 'must begin with https://; http is for this machine only';
+    return [yaml.problem('error', [...path, 'url'], message)];
   });
 }

@@ -172,6 +172,18 @@ describe('a mistake is told at its place, with what would be right', () => {
       `webhooks: [{ id: bi, url: 'https://u:hunter2@a.example', secret: { env: A } }] #`,
       expect.stringContaining('webhooks[0].url: must be an https address without user and password'),
     ],
+    [
+      'a receiver elsewhere without TLS',
+      '# webhooks:',
+      `webhooks: [{ id: bi, url: 'http://a.example', secret: { env: A }, allow_private: true }] #`,
+      expect.stringContaining('webhooks[0].url: must begin with https://; http is for this machine only'),
+    ],
+    [
+      'a receiver on this machine without leave',
+      '# webhooks:',
+      `webhooks: [{ id: bi, url: 'http://127.0.0.1:9/x', secret: { env: A } }] #`,
+      expect.stringContaining('webhooks[0].url: http to this machine needs allow_private: true'),
+    ],
     ['key without value', 'name: Acme', 'name:', '7:6: name: has no value; write one or remove the key'],
     ['number not quoted', "number: '1001'", 'number: 0367', '6:9: number: is read as a number; quote it: "0367"'],
     ['octal look', "number: '1001'", 'number: 010', '6:9: number: is read as a number; quote it: "010"'],
