@@ -1,5 +1,6 @@
 /** The daemon under test: a process of its own, between the lab's Asterisk and the CRM emulator. */
 import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -11,6 +12,7 @@ import { projectRoot } from '../../src/root.ts';
 import { type Emulator, startEmulator } from '../../src/sandbox/emulator.ts';
 import { type Embedded, startEmbedded } from '../../src/store/embedded.ts';
 import { crmDisagreements, type KnownCall, logged } from './crm.ts';
+import { agiPort } from './lab/conf/example.ts';
 import type { ManagerUser } from './lab/conf/setup.ts';
 import { adopt, output, type Running, start } from './lab/process.ts';
 import { deadline, later, pass } from './lab/wait.ts';
@@ -20,6 +22,8 @@ export interface DaemonOptions {
   ami: ManagerUser & { host: string; port: number };
   /** How Asterisk dials a phone, `{extension}` filled in by the daemon. */
   phones: string;
+  /** Address for FastAGI: the one the dial plan asks. */
+  agi: string;
   name: string;
 }
 
@@ -33,6 +37,7 @@ export interface Stage {
 
 const syncMs = 20_000;
 const deliverMs = 15_000;
+const commandMs = 60_000;
 /** Anything doubled or invented would arrive within this time after the last expected record, milliseconds. */
 const settleMs = 500;
 
@@ -113,6 +118,7 @@ export class DaemonUnderTest {
   readonly #url: string;
   readonly #ami: DaemonOptions['ami'];
   readonly #phones: string;
+  readonly #agi: string;
   #port = 0;
   #crm: Emulator | undefined;
   #process: Running | undefined;
@@ -126,6 +132,7 @@ export class DaemonUnderTest {
     this.#url = databaseUrl;
     this.#ami = options.ami;
     this.#phones = options.phones;
+    this.#agi = options.agi;
   }
 
   /** The emulated CRM, for switches and further questions. */
@@ -148,6 +155,7 @@ export class DaemonUnderTest {
 log:
   level: debug
 http: { port: ${this.#port}, public_url: 'http://127.0.0.1:${this.#port}', health: { port: 0 } }
+agi: { address: ${this.#agi}, port: ${agiPort} }
 `,
     );
     await writeFile(join(this.#dir, 'enterprises/e2e.yaml'), this.#enterprise());
@@ -166,8 +174,23 @@ http: { port: ${this.#port}, public_url: 'http://127.0.0.1:${this.#port}', healt
   async api(path: string, parameters: Readonly<Record<string, string>>): Promise<HttpAnswer> {
     const [module] = this.crm.account().modules.values();
     const query = new URLSearchParams({ clientId: module?.clientId ?? '', ...parameters });
-    const reply = await fetch(`http://127.0.0.1:${this.#port}/api/${path}`, { method: 'POST', body: query });
+    const url = `http://127.0.0.1:${this.#port}/api/${path}`;
+    const reply = await (path === 'responsible'
+      ? fetch(`${url}?${query.toString()}`)
+      : fetch(url, { method: 'POST', body: query }));
     return { status: reply.status, body: await reply.text() };
+  }
+
+  /** Runs another command of the program on the daemon's configuration; what it printed and its exit code. */
+  command(...args: string[]): Promise<{ code: number; out: string }> {
+    const words = [this.#main, ...args, '--config', this.#dir];
+    return new Promise((resolve, reject) => {
+      execFile(process.execPath, words, { env: this.#env, timeout: commandMs }, (error, out) => {
+        const code = error === null ? 0 : error.code;
+        if (typeof code === 'number') resolve({ code, out });
+        else reject(new Error(`${args.join(' ')} did not end: ${error?.message ?? ''}`));
+      });
+    });
   }
 
   /** SIGKILL; `restart` starts it again on the same database. */
@@ -206,7 +229,7 @@ http: { port: ${this.#port}, public_url: 'http://127.0.0.1:${this.#port}', healt
     await pass(settleMs);
     const problems = crmDisagreements(this.crm, known);
     if (problems.length === 0) return problems;
-    return [...problems, await this.#logTail()];
+    return [...problems, await this.logTail()];
   }
 
   /** Orderly stop of daemon and emulator. A daemon that does not end within 16 s is killed, and that is a problem. */
@@ -222,7 +245,7 @@ http: { port: ${this.#port}, public_url: 'http://127.0.0.1:${this.#port}', healt
     process?.signal('SIGKILL');
     await process?.exited;
     await this.#crm?.stop();
-    return late ? [`the daemon did not end within 16 s of SIGTERM\n${await this.#logTail()}`] : [];
+    return late ? [`the daemon did not end within 16 s of SIGTERM\n${await this.logTail()}`] : [];
   }
 
   /** Starts the process; resolves when it has said all of this. */
@@ -230,15 +253,9 @@ http: { port: ${this.#port}, public_url: 'http://127.0.0.1:${this.#port}', healt
     const synced = later<undefined>();
     const missing = new Set(words);
     let unfinished = '';
-    const env = {
-      ...process.env,
-      E2E_DATABASE_URL: this.#url,
-      E2E_CRM_KEY: 'e2e-key',
-      E2E_AMI_SECRET: this.#ami.secret,
-    };
     const daemon = start(process.execPath, [this.#main, 'run', '--config', this.#dir, '--log', 'json'], {
       logFile: join(this.#dir, 'log'),
-      env,
+      env: this.#env,
       onOutput: (text) => {
         const lines = `${unfinished}${text}`.split('\n');
         unfinished = lines.pop() ?? '';
@@ -261,17 +278,27 @@ http: { port: ${this.#port}, public_url: 'http://127.0.0.1:${this.#port}', healt
     } catch (error) {
       daemon.signal('SIGKILL');
       await daemon.exited;
-      throw new Error(`${String(error)}\n${await this.#logTail()}`, { cause: error });
+      throw new Error(`${String(error)}\n${await this.logTail()}`, { cause: error });
     }
   }
 
-  async #logTail(): Promise<string> {
+  get #env(): NodeJS.ProcessEnv {
+    return {
+      ...process.env,
+      E2E_DATABASE_URL: this.#url,
+      E2E_CRM_KEY: 'e2e-key',
+      E2E_AMI_SECRET: this.#ami.secret,
+    };
+  }
+
+  /** The end of what it said. */
+  async logTail(): Promise<string> {
     const log = await readFile(join(this.#dir, 'log'), 'utf8').catch(() => '');
     return `the daemon's log ends:\n${log.trimEnd().split('\n').slice(-15).join('\n')}`;
   }
 
   #enterprise(): string {
-    const dids = Array.from({ length: 13 }, (_, index) => `+3751712345${String(index + 1).padStart(2, '0')}`);
+    const dids = Array.from({ length: 14 }, (_, index) => `+3751712345${String(index + 1).padStart(2, '0')}`);
     return `id: e2e
 number: '1'
 name: E2E
@@ -282,7 +309,8 @@ retailcrm:
   allow_insecure: true
   key: { env: E2E_CRM_KEY }
   module: {}
-click_to_call: { channel: '${this.#phones}', timeout_seconds: 5 }
+statuses: { to_pbx: true, to_crm: true, interface: '${this.#phones}' }
+click_to_call: { channel: '${this.#phones}', timeout_seconds: 12 }
 hosts:
   - id: pbx1
     ami: { address: ${this.#ami.host}, port: ${this.#ami.port}, user: ${this.#ami.user}, secret: { env: E2E_AMI_SECRET } }

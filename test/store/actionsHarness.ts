@@ -2,6 +2,7 @@
 import { afterEach } from '@jest/globals';
 import { AuditLog } from '../../src/actions/audit.ts';
 import { HostLink, type LinkState } from '../../src/ami/link.ts';
+import type { LiveCall } from '../../src/calls/live.ts';
 import type { ClickSettings, EnterpriseSettings } from '../../src/config/settings.ts';
 import { Intake } from '../../src/intake.ts';
 import { type LogFields, type Logger, silentLog } from '../../src/log.ts';
@@ -51,9 +52,11 @@ export class Actions {
   readonly actions: PbxActions;
   readonly link: HostLink;
   readonly said: string[];
+  readonly #intake: Intake;
   state: LinkState = 'down';
+  /** Uniqueids of the channels events told of, in order. */
+  readonly heard: string[] = [];
   #waiting: (() => void)[] = [];
-  #session: FakeSession | undefined;
 
   private constructor(ami: FakeAmi, db: TestDatabase, options: ActionsOptions) {
     this.ami = ami;
@@ -82,6 +85,7 @@ export class Actions {
       settings: () => planSettings(settings, host, rules, 'Europe/Minsk'),
       onCommitted: () => undefined,
     });
+    this.#intake = intake;
     this.link = new HostLink({
       ...ami.address,
       log: silentLog,
@@ -91,6 +95,8 @@ export class Actions {
       onEvents: (events) => {
         intake.take(events);
         this.actions.heard(host.id, events);
+        this.heard.push(...events.flatMap((one) => ('chan' in one && one.chan ? [one.chan.uniqueid] : [])));
+        for (const look of this.#waiting.splice(0)) look();
       },
       onNotice: (message) => this.actions.notice(host.id, message),
       onState: ({ state }) => {
@@ -133,8 +139,18 @@ export class Actions {
   }
 
   /** Resolves when the link is in this state. */
-  async is(state: LinkState): Promise<void> {
-    while (this.state !== state) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  is(state: LinkState): Promise<void> {
+    return this.until(() => this.state === state);
+  }
+
+  /** Resolves when `done` is true; asked whenever events came or the link's state changed. */
+  async until(done: () => boolean): Promise<void> {
+    while (!done()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Live calls, as actions see them. */
+  live(): readonly LiveCall[] {
+    return this.#intake.live();
   }
 
   /** What was written that is not of the connection itself. */
@@ -158,6 +174,13 @@ export class Actions {
     return this.db.query(`select * from ${table} where enterprise = $1 order by ${order}`, [this.enterprise]);
   }
 }
+
+/** A CRM that knows whose the number is: customer 501. */
+export const knows = (name: string): NonNullable<ActionsOptions['whoIs']> => {
+  const unknown = { managerId: undefined, managerName: undefined, managerCode: undefined, links: {} };
+  const customer = { id: 501, otherIds: [], name, ...unknown };
+  return () => Promise.resolve({ who: 'customer', fetchedAt: 0, complete: true, customer });
+};
 
 /** Device states the fake tells; a device it does not have is INVALID. */
 export function registerPhones(ami: FakeAmi, states: Readonly<Record<string, string>>): void {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { claimClick, openClicks } from '../../src/store/clicks.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { FakeAmi } from '../support/fakeAmi.ts';
-import { Actions, registerPhones } from './actionsHarness.ts';
+import { Actions, knows, registerPhones } from './actionsHarness.ts';
 
 let db: TestDatabase;
 beforeAll(async () => {
@@ -75,7 +75,10 @@ describe('a click', () => {
     const shop = await Actions.start(db, {
       over: (one) => ({
         ...one,
-        employees: [...one.employees, { ...one.employees[0]!, extension: '153', code: 'gleb', user: 9 }],
+        employees: [
+          ...one.employees,
+          ...one.employees.slice(0, 1).map((her) => ({ ...her, extension: '153', code: 'gleb', user: 9 })),
+        ],
       }),
     });
     registerPhones(shop.ami, { [expected]: 'NOT_INUSE' });
@@ -83,14 +86,8 @@ describe('a click', () => {
     expect(shop.written[0]?.get('Channel')).toBe(expected);
   });
 
-  const customer = (name: string) => () =>
-    Promise.resolve({
-      ...{ who: 'customer' as const, fetchedAt: 0, complete: true },
-      customer: { id: 501, otherIds: [], name, managerId: undefined, managerName: undefined, managerCode: undefined },
-    });
-
   test('shows who is called, in letters only', async () => {
-    const shop = await Actions.start(db, { whoIs: customer('  Анна "Аня"\r\nAction: Hangup <1>\\ ') });
+    const shop = await Actions.start(db, { whoIs: knows('  Анна "Аня"\r\nAction: Hangup <1>\\ ') });
     expect(await shop.click()).toMatchObject({ customer: { id: 501 } });
     expect(Buffer.from(shop.written[0]?.get('CallerID') ?? '', 'latin1').toString()).toBe(
       '"Анна Аня Action: Hangup 1" <+375291112233>',
@@ -386,25 +383,12 @@ describe('what became of it', () => {
     if (reply.outcome !== 'done') throw new Error(reply.message);
     const id = reply.clickId;
     const { session } = shop;
-    const settled = new Promise<void>((resolve) => {
-      const { heard, notice } = shop.actions;
-      let left = cause === undefined ? 1 : 2;
-      const count = (): void => {
-        if (--left === 0) resolve();
-      };
-      shop.actions.heard = (...args) => {
-        heard(...args);
-        if (args[1].some(({ event }) => event === 'Hangup')) count();
-      };
-      shop.actions.notice = (...args) => {
-        notice(...args);
-        count();
-      };
-    });
     session.event('Newchannel', channel(id, 'Down'));
     if (cause !== undefined) session.event('Hangup', { ...channel(id, 'Down'), Cause: cause });
     session.event('OriginateResponse', { Response: success ? 'Success' : 'Failure', Reason: reason, Uniqueid: id });
-    await settled;
+    // Said last: when it is heard, all that came before is.
+    session.event('Newchannel', channel('last', 'Down'));
+    await shop.until(() => shop.heard.includes('last'));
     expect(await shop.rows('clicks')).toMatchObject([row]);
   });
 });
