@@ -65,18 +65,23 @@ async function makeCard(errand: Errand, _job: ErrandJob, options: ErrandOptions)
   const managerId = errand.manager(userOf);
   const source: Source | undefined = errand.source();
   const firstName = name === '' ? phone : name;
-  try {
-    const id = await general(options, () =>
-      client.createCustomer({ externalId, firstName, phones: [{ number: phone }], managerId, source }, site),
+  const create = (manager: number | undefined): Promise<number> =>
+    general(options, () =>
+      client.createCustomer({ externalId, firstName, phones: [{ number: phone }], managerId: manager, source }, site),
     );
-    await customers.learn(phone, fresh(id, firstName, managerId));
-    return done(`card ${id} made`);
+  const made = async (id: number, manager: number | undefined, how: string): Promise<ErrandEnd> => {
+    await customers.learn(phone, fresh(id, firstName, manager));
+    return done(`card ${id} ${how}`);
+  };
+  try {
+    return await made(await create(managerId), managerId, 'made');
   } catch (error) {
-    if (!isRefusal(error) || externalId === undefined) throw error;
-    const there = await cardOf(externalId, site, options);
-    if (there === undefined) throw error;
-    await customers.learn(phone, fresh(there, firstName, managerId));
-    return done(`card ${there} was made before`);
+    if (!isRefusal(error)) throw error;
+    const there = externalId === undefined ? undefined : await cardOf(externalId, site, options);
+    if (there !== undefined) return made(there, managerId, 'was made before');
+    if (managerId === undefined) throw error;
+    // Perhaps the user has left the account: a card without a manager is better than none.
+    return made(await create(undefined), undefined, `made without its manager: the CRM refused user ${managerId}`);
   }
 }
 

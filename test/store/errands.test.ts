@@ -244,20 +244,36 @@ describe('a card', () => {
     expect(demo().customers.size).toBe(before);
   });
 
-  test('refused by the CRM is a dead letter with its words, and a later retry makes it', async () => {
+  test('whose manager the CRM does not know is made without one', async () => {
     const one = daemon({ create: { ...always.create, manager: 4711 } });
+    one.start();
+    await one.play(missedCall('c'));
+    await one.lane.drain();
+    expect(cardsOf(stranger)).toMatchObject([{ managerId: undefined }]);
+    expect(await errands()).toMatchObject([
+      { state: 'done', reply: expect.stringMatching(/^card \d+ made without its manager: the CRM refused user 4711$/) },
+    ]);
+  });
+
+  test('refused by the CRM is a dead letter with its words, and a later retry makes it', async () => {
+    const refusal = {
+      status: 400,
+      body: { success: false, errorMsg: 'Errors in the entity format' },
+      path: '/customers/create',
+    };
+    h.emulator.setSwitches({ failNext: [refusal] });
+    const one = daemon(always);
     one.start();
     await one.play(missedCall('c'));
     await one.lane.drain();
     expect(await errands()).toMatchObject([
       { state: 'dead', reason: expect.stringContaining('Errors in the entity format') },
     ]);
-    const ira = demo().users.get(7);
-    if (ira !== undefined) demo().users.set(4711, { ...ira, id: 4711 });
+    expect(cardsOf(stranger)).toEqual([]);
     await retryDead(h.database.db, 'all');
     await one.lane.drain();
     expect(await errands()).toMatchObject([{ state: 'done' }]);
-    expect(cardsOf(stranger)).toMatchObject([{ managerId: 4711 }]);
+    expect(cardsOf(stranger)).toHaveLength(1);
   });
 
   test('that exists under our id with another number is not made twice', async () => {
