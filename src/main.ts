@@ -1,5 +1,6 @@
 import { runCommandLine } from './cli/args.ts';
 import { captureCommand } from './cli/capture.ts';
+import { auditListCommand, auditVerifyCommand } from './cli/audit.ts';
 import { callsListCommand, callsShowCommand } from './cli/calls.ts';
 import { checkConfigCommand } from './cli/check-config.ts';
 import { deadDiscardCommand, deadListCommand, deadRetryCommand, deadShowCommand } from './cli/dead.ts';
@@ -33,6 +34,8 @@ const commands = [
   callsShowCommand,
   dropsListCommand,
   dropsCountCommand,
+  auditListCommand,
+  auditVerifyCommand,
   replayCommand,
   simulateCommand,
   captureCommand,

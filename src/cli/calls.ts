@@ -1,6 +1,7 @@
 import { type Attempt, attemptsOf } from '../store/deadLetters.ts';
 import type { CallRow } from '../store/calls.ts';
 import { findCalls, listCalls } from '../store/calls.ts';
+import { type Click, clickOfCall } from '../store/clicks.ts';
 import { type CallRequest, outboxOfCall } from '../store/story.ts';
 import { defineCommand } from './args.ts';
 import { configOption, jsonOption, localTime, timeOption, wholeNumber, withDatabase } from './common.ts';
@@ -102,10 +103,11 @@ export const callsShowCommand = defineCommand({
         ...(options.enterprise === undefined ? {} : { enterprise: options.enterprise }),
       });
       const [call] = calls;
-      if (call === undefined || calls.length > 1) return { calls, sent: [] };
+      if (call === undefined || calls.length > 1) return { calls, sent: [], click: undefined };
       const rows = await outboxOfCall(db, call.enterprise, call.externalId);
       const sent = await Promise.all(rows.map(async (row) => ({ ...row, attempts: await attemptsOf(db, row.id) })));
-      return { calls, sent };
+      const click = await clickOfCall(db, call.enterprise, call.externalId);
+      return { calls, sent, click };
     });
     const [call] = story.calls;
     if (call === undefined) {
@@ -118,7 +120,8 @@ export const callsShowCommand = defineCommand({
       return 1;
     }
     if (options.json) {
-      printJson(out, { call: call.record, enterprise: call.enterprise, state: call.state, sent: story.sent });
+      const click = story.click && { id: story.click.id, at: story.click.clickedAt, state: story.click.state };
+      printJson(out, { call: call.record, enterprise: call.enterprise, state: call.state, click, sent: story.sent });
       return EXIT.ok;
     }
     printTable(out, callColumns, [call]);
@@ -126,6 +129,7 @@ export const callsShowCommand = defineCommand({
       printLine(out, 'joined late: it ran already when the host came in sync; what was before, the snapshot told');
     printLine(out);
     printStory(out, call.externalId, [
+      ...(story.click === undefined ? [] : clicked(story.click)),
       ...storyOf(call.live ?? call.record),
       ...story.sent.flatMap((row) => deliveries(row)),
     ]);
@@ -155,6 +159,15 @@ function subject({ kind, externalId, type, codes }: CallRequest): string {
   if (kind === 'errand') return `the ${externalId.split('/')[0] ?? 'errand'}`;
   if (kind === 'webhook') return 'a webhook';
   return `popup "${type ?? ''}" for ${codes?.join(', ') ?? ''}`;
+}
+
+/** The click the call came of. */
+function clicked({ id, employee, clickedAt, state, reason, settledAt }: Click): PrintedStoryLine[] {
+  const end = `click ${id}: ${state}${reason === null ? '' : `, ${reason}`}`;
+  return [
+    { at: clickedAt.toISOString(), says: `a click asked for it: the phone of ${employee} is to ring (${id})` },
+    ...(settledAt === null ? [] : [{ at: settledAt.toISOString(), says: end }]),
+  ];
 }
 
 /** What became of one request: planned, each attempt, what it came to. */

@@ -104,22 +104,31 @@ export interface AuditVerdict {
   /** First sequence number that is missing, or whose row was changed or moved; undefined = all is as it was written. */
   readonly brokenAt: number | undefined;
   /** Seal of the last good row, hex: kept elsewhere, it proves later that nothing was cut off the end. */
-  readonly head: { readonly seq: number; readonly hash: string };
+  readonly head: AuditHead;
+}
+
+/** A row's number and its seal, hex. */
+export interface AuditHead {
+  readonly seq: number;
+  readonly hash: string;
 }
 
 /** Rows read at once: a million rows must not be in memory together. */
 const PAGE = 10_000;
 
-/** Reads the whole log of every enterprise, or of one, and checks each seal. Throws nothing but what the database throws. */
-export async function verifyAudit(db: Db, enterprise?: string): Promise<AuditVerdict[]> {
+/**
+ * Reads the whole log of every enterprise, or of one, and checks each seal.
+ * @param head a row that is known to have been there: what was cut off behind it is found by it
+ */
+export async function verifyAudit(db: Db, enterprise?: string, head?: AuditHead): Promise<AuditVerdict[]> {
   let names = db.selectFrom('audit_log').select('enterprise').distinct().orderBy('enterprise');
   if (enterprise !== undefined) names = names.where('enterprise', '=', enterprise);
   const verdicts: AuditVerdict[] = [];
-  for (const one of await names.execute()) verdicts.push(await verifyOne(db, one.enterprise));
+  for (const one of await names.execute()) verdicts.push(await verifyOne(db, one.enterprise, head));
   return verdicts;
 }
 
-async function verifyOne(db: Db, enterprise: string): Promise<AuditVerdict> {
+async function verifyOne(db: Db, enterprise: string, known?: AuditHead): Promise<AuditVerdict> {
   let hash: Buffer = beginning;
   let seq = 0;
   const verdict = (brokenAt: number | undefined): AuditVerdict => ({
@@ -140,8 +149,9 @@ async function verifyOne(db: Db, enterprise: string): Promise<AuditVerdict> {
       if (Number(row.seq) !== seq + 1 || !expected.equals(row.hash)) return verdict(seq + 1);
       hash = expected;
       seq += 1;
+      if (seq === known?.seq && hash.toString('hex') !== known.hash) return verdict(seq);
     }
-    if (page.length < PAGE) return verdict(undefined);
+    if (page.length < PAGE) return verdict(known !== undefined && known.seq > seq ? seq + 1 : undefined);
   }
 }
 

@@ -591,6 +591,8 @@ const elsewhere: { number: number; words: string; file: string; named: string }[
     file: 'test/store/callers.test.ts',
     named: '23: two customers share one phone',
   },
+  { number: 19, words: 'the same click twice', file: 'test/store/clicks.test.ts', named: '19: the same click twice' },
+  { number: 19, words: 'on real phones', file: 'test/e2e/scenarios/clicks.ts', named: "'crm_click_twice'" },
   { number: 25, words: 'one bad item in a batch', file: 'test/store/scenariosCrm.test.ts', named: '25:' },
   { number: 26, words: 'an empty list of users', file: 'test/store/scenariosUsers.test.ts', named: '26:' },
   {
@@ -607,11 +609,6 @@ const elsewhere: { number: number; words: string; file: string; named: string }[
   { number: 32, words: 'the file never comes', file: 'test/store/intake.test.ts', named: 'told without a link' },
   { number: 34, words: 'many events', file: 'test/faults/cases/garbage.ts', named: 'A25: 20,000 events/s' },
   { number: 35, words: 'an extension moves at noon', file: 'test/store/scenariosUsers.test.ts', named: '35:' },
-];
-
-/** What waits for a part of the product that does not exist yet. */
-const waiting: [number: number, words: string][] = [
-  [19, 'the same click twice within 5 s: one originate (needs click-to-call)'],
 ];
 
 describe.each(
@@ -677,11 +674,9 @@ describe('every numbered scenario has its proof', () => {
     expect(existsSync(path) && readFileSync(path, 'utf8').includes(named)).toBe(true);
   });
 
-  for (const [number, words] of waiting) test.todo(`${number}. ${words}`);
-
   test('1 to 38, none forgotten', () => {
     const proven = [...rows, ...elsewhere].map(({ number }) => number).filter((number) => number !== undefined);
-    const all = new Set([...proven, 30, 31, ...waiting.map(([number]) => number)]);
+    const all = new Set([...proven, 30, 31]);
     expect([...all].sort((a, b) => a - b)).toEqual(Array.from({ length: 38 }, (_, index) => index + 1));
   });
 

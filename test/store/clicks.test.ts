@@ -187,7 +187,7 @@ describe('nothing is started, and the sentence says why', () => {
 });
 
 describe('exactly once (P6)', () => {
-  test('the same click twice: one Originate, one answer', async () => {
+  test('19: the same click twice within five seconds: one Originate, one answer', async () => {
     const shop = await Actions.start(db);
     const first = await shop.click();
     const second = await shop.click({ phone: '80291112233' });
