@@ -32,6 +32,7 @@ export class Patience {
   answered(): void {
     if (this.#failures >= tries) this.#log.info('the CRM tells again who calls');
     this.#failures = 0;
+    this.#quietUntil = Number.NEGATIVE_INFINITY;
   }
 
   failed(error: unknown): void {
