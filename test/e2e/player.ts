@@ -71,6 +71,7 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
       const under = await options.stage.startDaemon({
         ami: { ...ami, host: '127.0.0.1', port: network.port },
         phones: phoneDial(driver, '{extension}'),
+        agi: asterisk.network.pbx,
         name: test.name,
       });
       daemon = under;
@@ -81,6 +82,10 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
         synced: (before) => under.synced(before),
         click: (user, phone) => under.click(user, phone),
         api: (path, parameters) => under.api(path, parameters),
+        command: (...args) => under.command(...args),
+        get crm() {
+          return under.crm;
+        },
         get syncs() {
           return under.syncs;
         },
@@ -99,7 +104,8 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
       const ids = identities(events, expected);
       const known = expected.flatMap((call, index) => {
         const identity = ids[index];
-        return identity === undefined ? [] : [{ expected: call, identity }];
+        const logToCrm = call.logToCrm && call.unseen !== true;
+        return identity === undefined ? [] : [{ expected: { ...call, logToCrm }, identity }];
       });
       problems.push(...(await daemon.disagreements(known)), ...(await daemon.stop()));
     }
@@ -110,7 +116,8 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
     return problems;
   } catch (error) {
     const log = await asterisk.logTail(12).catch(() => '');
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\nAsterisk's log ends:\n${log}`, {
+    const said = daemon === undefined ? '' : `\n${await daemon.logTail()}`;
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\nAsterisk's log ends:\n${log}${said}`, {
       cause: error,
     });
   } finally {

@@ -76,7 +76,7 @@ function due(call: ExpectedCall): Set<string> {
 
 /** The words a popup of this employee may close with (`calls.md` 2). */
 function statuses(code: string, call: ExpectedCall): string[] {
-  const ring: Rang | undefined = call.rang.find(({ ext }) => ext === code);
+  const ring: Rang | undefined = call.rang.find(({ ext, popup }) => ext === code && popup !== 'stays');
   const before = call.answeredAt === null || (ring?.at ?? Infinity) < call.answeredAt;
   // Hers stopped ringing before anybody answered; a later round opens no second popup.
   if (call.direction === 'in' && ring?.outcome === 'no answer' && before) return ['no answered'];

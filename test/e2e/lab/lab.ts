@@ -1,4 +1,5 @@
 /** What a scenario gets: a running PBX, its phones, and the outside world. */
+import type { Emulator } from '../../../src/sandbox/emulator.ts';
 import type { Asterisk } from './asterisk.ts';
 import { phoneSecret } from './conf/sip.ts';
 import { SipAgent } from './sip/agent.ts';
@@ -22,6 +23,10 @@ export interface DaemonTrouble {
   click(userId: number, phone: string): Promise<{ status: number; body: string }>;
   /** A script asks the daemon's API: `transfer`, `monitor`, `hangup`, … */
   api(path: string, parameters: Readonly<Record<string, string>>): Promise<{ status: number; body: string }>;
+  /** Runs another command of the program on its configuration. */
+  command(...args: string[]): Promise<{ code: number; out: string }>;
+  /** The emulated CRM. */
+  readonly crm: Emulator;
   /** How often it came in sync with the host. */
   readonly syncs: number;
   /** Resolves when it was in sync more than `before` times. */

@@ -18,6 +18,8 @@ export interface Rang {
   /** Its INVITE, milliseconds since 1970. */
   at: number;
   outcome: RangOutcome;
+  /** `stays`: she is rung again at once, so her popup stays open. */
+  popup?: 'stays';
 }
 
 /** One transfer of a call to somebody else. */
@@ -38,6 +40,8 @@ export interface ExpectedCall {
   direction: 'in' | 'out' | 'internal';
   /** False: nothing of this call may reach the CRM. */
   logToCrm: boolean;
+  /** The daemon was dead from its beginning to its end: it cannot tell the CRM. */
+  unseen?: true;
   /** E.164; null if the caller hides it. */
   customerPhone: string | null;
   /** As on the wire (in) or as dialled (out). */

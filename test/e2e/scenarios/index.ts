@@ -2,11 +2,13 @@
 import { callerScenarios } from './callers.ts';
 import { clickScenarios } from './clicks.ts';
 import { controlScenarios } from './control.ts';
+import { doctorScenarios } from './doctor.ts';
 import { elsewhereScenarios } from './elsewhere.ts';
 import type { Scenario } from './expect.ts';
 import { inboundScenarios } from './inbound.ts';
 import { outboundScenarios } from './outbound.ts';
 import { queueScenarios } from './queues.ts';
+import { routingScenarios } from './routing.ts';
 import { transferScenarios } from './transfers.ts';
 import { troubleScenarios } from './trouble.ts';
 
@@ -18,6 +20,8 @@ export const scenarios: Scenario[] = [
   ...clickScenarios,
   ...transferScenarios,
   ...controlScenarios,
+  ...doctorScenarios,
+  ...routingScenarios,
   ...elsewhereScenarios,
   ...troubleScenarios,
 ];

@@ -22,6 +22,7 @@ export const dids = {
   queueLinear: '375171234511',
   twoDevices: '375171234512',
   thenQueue: '375171234513',
+  knownFirst: '375171234514',
 } as const;
 
 /** The DID of the Russian provider that rings 151. */

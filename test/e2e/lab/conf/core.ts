@@ -51,8 +51,8 @@ timestampevents = ${timestamps ? 'yes' : 'no'}
 ${channelVars === '' ? '' : `channelvars = ${channelVars}\n`}
 [${daemon.user}]
 secret = ${daemon.secret}
-read = call,system
-write = call,originate,reporting
+read = call,system,agent
+write = call,originate,reporting,agent
 
 [${full.user}]
 secret = ${full.secret}

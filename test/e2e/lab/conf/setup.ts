@@ -26,7 +26,7 @@ export interface Setup {
   channelVars: string;
   /** Whether AMI sends `Cdr` events (cdr_manager.conf). */
   cdrEvents: boolean;
-  /** The user our daemon logs in as: read=call,system and no more. */
+  /** The user our daemon logs in as: read=call,system,agent (for pauses) and no more. */
   daemon: ManagerUser;
   /** The user of the lab itself and of recordings: read=all, write=all. */
   full: ManagerUser;

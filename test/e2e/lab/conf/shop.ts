@@ -1,4 +1,5 @@
 /** The PBX of a small shop: dial plan, queues, features, parking, conference, voice mail. */
+import { dialplanExample } from './example.ts';
 import { phoneDial, type Setup, trunkDial } from './setup.ts';
 
 /** extensions.conf and the files of the applications it uses: file name → content. */
@@ -78,7 +79,7 @@ member => Local/151@from-queue
 `;
 }
 
-function extensionsConf({ driver }: Setup): string {
+function extensionsConf({ driver, network }: Setup): string {
   const phone = (ext: string): string => phoneDial(driver, ext);
   return `; The shop: DIDs, employees, outside lines.
 [general]
@@ -126,6 +127,7 @@ ${did('375171234510', 'Answer()', 'Playback(vm-goodbye)', 'Hangup()')}
 ${did('375171234511', 'Answer()', 'Queue(hunt,tkx,,,20)', 'Hangup()')}
 ${did('375171234512', `Dial(${driver === 'pjsip' ? '${PJSIP_DIAL_CONTACTS(152)}' : phone('152')},8,tkx)`, 'Hangup()')}
 ${did('375171234513', 'Gosub(sub-ext,s,1(150,3))', 'Answer()', 'Queue(sales,tkx,,,10)', 'Hangup()')}
+${did('375171234514', 'Goto(incoming-known,${EXTEN},1)')}
 ${did('74950000601', 'Gosub(sub-ext,s,1(151,8))', 'Hangup()')}
 ${hangupHandler}
 
@@ -147,8 +149,10 @@ exten => _1XX,1,Dial(${phone('${EXTEN}')},15,tkx)
 same => n,Hangup()
 ${hangupHandler}
 
+${dialplanExample(network.pbx)}
 [from-internal]
 include => parkedcalls
+include => pause
 exten => _1XX,1,Set(CF=\${DB(CF/\${EXTEN})})
 same => n,GotoIf($["\${CF}" != ""]?cf)
 same => n,Dial(${phone('${EXTEN}')},10,tTkKxX)
