@@ -245,6 +245,8 @@ export class Enterprise {
       },
       allowPlaintext: ami.allowPlaintextLogin,
       variables: wantedVariables,
+      // Pauses are of the class agent: its other events are many, and nobody else wants them.
+      ...(this.#settings.statuses.toCrm && { events: 'call,system,agent' }),
       log,
       onEvents: (events) => {
         intake.take(events);

@@ -95,9 +95,12 @@ export class Statuses {
     if (!this.#options.settings.toPbx) return;
     own.wishes += 1;
     await this.#then(own, async () => {
-      // A later wish is carried out by its own turn.
-      if (own.wishes === 1) await this.#pause(extension, status);
-      own.wishes -= 1;
+      try {
+        // A later wish is carried out by its own turn.
+        if (own.wishes === 1) await this.#pause(extension, status);
+      } finally {
+        own.wishes -= 1;
+      }
     });
   }
 
@@ -218,8 +221,12 @@ export class Statuses {
       const member = phoneChannel(this.#options.settings.interface, extension);
       if (host === undefined || member === undefined || own.wishes > 0) return;
       const answer = await host.list({ Action: 'QueueStatus', Member: member });
-      if (answer.outcome !== 'complete') return; // the next event asks again
+      if (answer.outcome !== 'complete') {
+        this.#log.warn('the queues do not say who is paused', { host: hostId, outcome: answer.outcome });
+        return; // the next event asks again
+      }
       const status = standing(answer.items, this.#options.settings.queues, own.agreed);
+      this.#log.debug('a pause in her queues', { extension, status, agreed: own.agreed });
       // A wish that came meanwhile is newer than what the queues said.
       if (status === undefined || status === own.agreed || own.wishes > 0) return;
       await this.#tell(extension, own, status);
