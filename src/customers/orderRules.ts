@@ -114,7 +114,7 @@ export class OrderRules {
   async #notify(run: RuleRun, order: OrderRow, manager: number, signal: AbortSignal): Promise<void> {
     const { db, enterprise, account, log, onEnqueued } = this.#options;
     const name = (await this.#nameOf(run.status, signal)) ?? run.status;
-    const template = run.text ?? 'Order {order} ({customer}): {status}';
+    const template = run.text ?? '{order}: {status}';
     const values: Record<string, string> = {
       order: order.number ?? String(order.id),
       customer: order.person ?? '',
