@@ -14,6 +14,9 @@ import { enqueue, withdrawAll, withoutCodes } from './store/outbox.ts';
 /** Rows that may wait for a database that is away: about 64 MiB. Beyond that, new ones are counted as a gap. */
 export const MOST_ROWS = 50_000;
 
+/** Webhooks that may wait for it; beyond that the oldest are shed. */
+export const MOST_WEBHOOKS = 20_000;
+
 /** What one host must write next. A call's later state replaces its earlier one; the rest is appended. */
 export interface Batch {
   /** When the oldest fact in it happened, by our clock; undefined for an empty one. */
@@ -57,6 +60,15 @@ export function merged(older: Batch, newer: Batch): Batch {
     drops: [...older.drops, ...newer.drops].slice(-MOST_ROWS),
     overflow: older.overflow ?? newer.overflow,
   };
+}
+
+/** Sheds the oldest webhooks when there are too many (P10); returns how many it took out. */
+export function shedWebhooks(batch: Batch): number {
+  const waiting = batch.outbox.filter(({ kind }) => kind === 'webhook').length;
+  const shed = Math.max(0, waiting - MOST_WEBHOOKS);
+  let left = shed;
+  if (shed > 0) batch.outbox = batch.outbox.filter(({ kind }) => kind !== 'webhook' || left-- <= 0);
+  return shed;
 }
 
 /** Takes these employees off a call's popup that is not even written: it never is, nor is its end. */

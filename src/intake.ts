@@ -1,6 +1,6 @@
 import { createHistogram } from 'node:perf_hooks';
 import type { Batch } from './batch.ts';
-import { emptyBatch, isEmpty, merged, MOST_ROWS, withdraw } from './batch.ts';
+import { emptyBatch, isEmpty, merged, MOST_ROWS, shedWebhooks, withdraw } from './batch.ts';
 import type { Call, Fact } from './calls/call.ts';
 import type { HostEvent } from './calls/events.ts';
 import { HostCalls } from './calls/hostCalls.ts';
@@ -220,6 +220,8 @@ export class Intake {
       } catch (error) {
         this.#batch = merged(batch, this.#batch);
         if (failures === 0)
+        const webhooks = shedWebhooks(this.#batch);
+        if (webhooks > 0) this.#log.error('too many webhooks wait for the database; the oldest are lost', { webhooks });
           this.#log.error('the database does not take writes; events are kept in memory', { err: error });
         if (this.#stopped && failures >= RETRY_MS.length) {
           this.#log.error('stopped with unwritten calls; the next snapshot and the CDR must recover them', {
