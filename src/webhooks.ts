@@ -7,12 +7,17 @@ import { type ReceiverMode, WebhookLane } from './delivery/webhooks.ts';
 import type { Logger } from './log.ts';
 import type { Db } from './store/database.ts';
 import type { ClaimedRow, Settlement } from './store/outbox.ts';
+import { giveUpOthers } from './store/webhooks.ts';
 
 /** Who else one enterprise tells of its calls: a lane for each receiver. */
 export class Webhooks {
   /** For planning: every receiver that can be told. */
   readonly receivers: readonly WebhookReceiver[];
   readonly #lanes: readonly WebhookLane[];
+  readonly #db: Db;
+  readonly #log: Logger;
+  readonly #enterprise: EnterpriseSettings;
+  #tidied: Promise<void> | undefined;
 
   /**
    * Throws SecretError when a receiver's secret cannot be read or is none. A receiver whose address must not be called is
@@ -21,6 +26,9 @@ export class Webhooks {
    */
   constructor(enterprise: EnterpriseSettings, db: Db, log: Logger, owner: string) {
     const own = log.child({ enterprise: enterprise.id });
+    this.#db = db;
+    this.#log = own;
+    this.#enterprise = enterprise;
     const built = enterprise.webhooks.flatMap(({ id, url, secret, events, allowPrivate }) => {
       const account = webhookAccount(enterprise.id, id);
       const keys = keysOf(secret);
@@ -45,6 +53,7 @@ export class Webhooks {
 
   start(): void {
     for (const lane of this.#lanes) lane.start();
+    this.#tidied ??= this.#giveUpOthers();
   }
 
   /** Something was committed for them. */
@@ -54,11 +63,27 @@ export class Webhooks {
 
   /** Settles when everything due was sent; a receiver in trouble is not waited for. */
   async drain(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.drain()));
+    await Promise.all([this.#tidied, ...this.#lanes.map((lane) => lane.drain())]);
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#lanes.map((lane) => lane.stop()));
+    await Promise.all([this.#tidied, ...this.#lanes.map((lane) => lane.stop())]);
+  }
+
+  /** What waits for a receiver that was taken out of the configuration would wait for ever. */
+  async #giveUpOthers(): Promise<void> {
+    const { id, webhooks } = this.#enterprise;
+    try {
+      const count = await giveUpOthers(
+        this.#db,
+        id,
+        webhooks.map((one) => webhookAccount(id, one.id)),
+      );
+      if (count > 0)
+        this.#log.warn(`${count} webhooks were for receivers that are no longer configured: they are dead letters now`);
+    } catch {
+      // The lanes tell when the database is away; the next start tries again.
+    }
   }
 }
 

@@ -63,8 +63,8 @@ export class WebhookHttp {
     this.#agent.destroy();
   }
 
-  /** One request. Never throws: what happened is in the answer. */
-  post(body: string, headers: Readonly<Record<string, string>>): Promise<Answered> {
+  /** One request, `fresh` = on a connection of its own. Never throws: what happened is in the answer. */
+  post(body: string, headers: Readonly<Record<string, string>>, fresh = false): Promise<Answered> {
     const started = performance.now();
     const deadlineMs = this.#address.deadlineMs ?? DEADLINE_MS;
     const { url, plain } = this.#checked;
@@ -78,7 +78,8 @@ export class WebhookHttp {
       };
       const request = (plain ? http.request : https.request)(url, {
         method: 'POST',
-        agent: this.#agent,
+        agent: fresh ? false : this.#agent,
+        ...(fresh && this.#address.ca !== undefined ? { ca: this.#address.ca } : {}),
         lookup: this.#lookup,
         headers: { ...headers, 'content-type': 'application/json', 'content-length': bytes.length },
       });
@@ -86,7 +87,13 @@ export class WebhookHttp {
         over(told === undefined ? `no answer within ${deadlineMs} ms` : '');
         request.destroy();
       }, deadlineMs);
-      request.on('error', (error) => over(told === undefined ? reasonOf(error) : ''));
+      request.on('error', (error) => {
+        if (!fresh && told === undefined && request.reusedSocket && 'code' in error && error.code === 'ECONNRESET') {
+          // The receiver closed an idle connection while we reached for it: that says nothing about the receiver.
+          clearTimeout(timer);
+          resolve(this.post(body, headers, true));
+        } else over(told === undefined ? reasonOf(error) : '');
+      });
       request.on('response', (reply) => {
         told = { status: reply.statusCode ?? 0, retryAfterMs: retryAfterOf(reply.headers['retry-after']) };
         const text = drained(reply, request, deadlineMs);

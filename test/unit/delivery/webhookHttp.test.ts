@@ -69,6 +69,19 @@ describe('what is sent', () => {
   });
 });
 
+test('a connection the receiver closed meanwhile is not a failure: the request goes once more, on a new one', async () => {
+  const to = await receiver();
+  const http = poster(to.url);
+  await http.post('{}', {});
+  to.answer = (response, _, count) => {
+    if (count === 2) response.destroy();
+    else response.writeHead(200).end();
+  };
+  expect(await http.post('{"n":2}', { 'webhook-id': 'msg_2' })).toMatchObject({ status: 200 });
+  expect(to.received.map(({ body }) => body)).toEqual(['{}', '{"n":2}', '{"n":2}']);
+  expect(to.connections).toBe(2);
+});
+
 describe('what comes back', () => {
   test('a redirect is an answer like another: nobody goes there', async () => {
     const elsewhere = await receiver();
