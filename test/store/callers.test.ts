@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import type { HostEvent } from '../../src/calls/events.ts';
 import { nationalDigits } from '../../src/config/phones.ts';
 import { Customers } from '../../src/customers/customers.ts';
-import { Pacer } from '../../src/delivery/pacer.ts';
+import { type AccountPacers, accountPacers, Pacer } from '../../src/delivery/pacer.ts';
 import { Intake } from '../../src/intake.ts';
 import { silentLog } from '../../src/log.ts';
 import { planSettings } from '../../src/planSettings.ts';
@@ -28,7 +28,9 @@ afterEach(async () => {
 afterAll(() => h.close());
 
 /** A cache and an intake of host pbx1 as the daemon joins them. */
-function daemon(paces = { telephony: new Pacer({ intervalMs: 1 }), general: new Pacer({ intervalMs: 1 }) }) {
+function daemon(
+  paces: AccountPacers = { telephony: new Pacer({ intervalMs: 1 }), general: new Pacer({ intervalMs: 1 }) },
+) {
   const { enterprise, host, rules } = example();
   const customers = new Customers({
     db: h.database.db,
@@ -134,6 +136,32 @@ test.each(['ast22/in_direct_answer', 'ast16/in_direct_answer'])(
     expect(await h.database.query("select 1 from outbox where kind = 'upload'")).toHaveLength(1);
   },
 );
+
+describe("the account's real budgets", () => {
+  let limited: Harness;
+  beforeAll(async () => {
+    limited = await startHarness({ limits: true });
+  });
+  afterAll(() => limited.close());
+
+  test('look-ups of thirty numbers at once: none is refused for its speed, popups pass', async () => {
+    const unlimited = h;
+    h = limited;
+    try {
+      const { customers, worker, intake } = daemon(accountPacers({ startDelayMs: 0 }));
+      worker.start();
+      const all = Array.from({ length: 30 }, (_, n) => customers.lookup(`+3752900020${10 + n}`));
+      intake.take(asOfNow(ringing()));
+      await h.until(() => h.emulator.account().openPopups.size === 1, 'the popup is shown');
+      const found = await Promise.all(all);
+      expect(new Set(found.map(({ who }) => who))).toEqual(new Set(['nobody']));
+      expect(h.emulator.requests().filter(({ outcome }) => outcome === 'rate limited')).toEqual([]);
+      for (const end of ending.splice(0)) await end();
+    } finally {
+      h = unlimited;
+    }
+  });
+});
 
 describe('whose a missed call is', () => {
   /** Owner in the call's row, code in the upload. */
