@@ -5,7 +5,7 @@ import type { EnterpriseSettings, Settings } from '../config/settings.ts';
 import { openDatabase } from '../daemon.ts';
 import type { Place } from '../doctor/disk.ts';
 import { examine } from '../doctor/examine.ts';
-import { type Area, type Finding, type Level, worst } from '../doctor/finding.ts';
+import { type Area, type Finding, type Level, wordsOf, worst } from '../doctor/finding.ts';
 import { managerConf } from '../doctor/managerConf.ts';
 import { silentLog } from '../log.ts';
 import { projectRoot } from '../root.ts';
@@ -129,8 +129,7 @@ async function openOrSay(settings: Settings): Promise<{
       throw error;
     }
   } catch (error) {
-    const words = error instanceof Error && error.message !== '' ? error.message : String(error);
-    return { opened: { trouble: `the database cannot be used: ${words}` }, close: () => Promise.resolve() };
+    return { opened: { trouble: `the database cannot be used: ${wordsOf(error)}` }, close: () => Promise.resolve() };
   }
 }
 

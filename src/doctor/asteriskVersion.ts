@@ -52,12 +52,13 @@ const flaws: readonly Flaw[] = [
 export function flawsOf(version: Version): { id: string; says: string; mended: string | undefined }[] {
   return flaws.flatMap(({ id, says, mended, cleanFrom }): ReturnType<typeof flawsOf> => {
     if (version.major >= cleanFrom) return [];
-    const sameKind = mended.flatMap((text) => {
+    const sameMajor = mended.flatMap((text) => {
       const one = readVersion(text);
-      const kind = one !== undefined && (one.certified === undefined) === (version.certified === undefined);
-      return one !== undefined && kind && one.major === version.major ? [{ text, one }] : [];
+      return one?.major === version.major ? [{ text, one }] : [];
     });
-    const branch = sameKind[0];
+    // A certified branch that is not listed was cut from a later plain release.
+    const branch =
+      sameMajor.find(({ one }) => (one.certified === undefined) === (version.certified === undefined)) ?? sameMajor[0];
     if (branch === undefined) return [{ id, says, mended: undefined }];
     return before(version, branch.one) ? [{ id, says, mended: branch.text }] : [];
   });

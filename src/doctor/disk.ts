@@ -1,6 +1,6 @@
 /** Room on the disks that matter: the embedded database's, and the recordings. */
 import { statfs } from 'node:fs/promises';
-import { Findings, wordsOf } from './finding.ts';
+import { codeOf, Findings, wordsOf } from './finding.ts';
 
 const GIB = 1024 ** 3;
 /** Below the first somebody should look, below the second the database may stop today. */
@@ -21,8 +21,7 @@ export async function examineDisks(places: readonly Place[]): Promise<Findings['
       const { bavail, bsize, ffree, files } = await statfs(path);
       judgeSpace(what, path, bavail * bsize, files > 0 ? ffree / files : 1, findings);
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (code === 'ENOENT') continue;
+      if (codeOf(error) === 'ENOENT') continue;
       findings.warn(
         'space',
         `the disk of ${what} (${path}) cannot be looked at: ${wordsOf(error)}`,

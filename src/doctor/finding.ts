@@ -1,4 +1,5 @@
 /** What the doctor says: one sentence per thing looked at, and what to do about it. */
+import { isNativeError } from 'node:util/types';
 
 /** `ok`: as it should be. `warning`: it works, but not as it should or not for long. `failure`: something does not work. */
 export type Level = 'ok' | 'warning' | 'failure';
@@ -66,10 +67,14 @@ export function many(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
+/** `ENOENT`, `ECONNREFUSED`, …; undefined for errors that are none of the system's. */
+export function codeOf(error: unknown): string | undefined {
+  return isNativeError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
 /** What an error says, in one line. */
 export function wordsOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-  const message = error.message === '' ? (code ?? error.name) : error.message;
+  if (!isNativeError(error)) return String(error);
+  const message = error.message === '' ? (codeOf(error) ?? error.name) : error.message;
   return message.split('\n')[0]?.slice(0, 300) ?? '';
 }

@@ -1,5 +1,6 @@
 /** Recordings: is the directory there, does a link we gave the CRM lead to a file. */
 import { access, constants, stat } from 'node:fs/promises';
+import { isNativeError } from 'node:util/types';
 import type { EnterpriseSettings } from '../config/settings.ts';
 import { Findings, wordsOf } from './finding.ts';
 
@@ -65,6 +66,7 @@ async function judgeDirectory(directory: string, findings: Findings): Promise<vo
 
 /** What fetch hides behind "fetch failed". */
 export function causeOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time';
-  return wordsOf(error instanceof Error && error.cause instanceof Error ? error.cause : error);
+  if (!isNativeError(error)) return wordsOf(error);
+  if (error.name === 'TimeoutError') return 'no answer in time';
+  return wordsOf(isNativeError(error.cause) ? error.cause : error);
 }
