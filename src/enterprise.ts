@@ -141,6 +141,11 @@ export class Enterprise {
     return this.#account.worker.mode;
   }
 
+  /** What of following the CRM's changes does not work now, in words. */
+  get syncTroubles(): readonly string[] {
+    return this.#sync.troubles;
+  }
+
   /** What writes down the calls of its hosts. */
   get intakes(): readonly Intake[] {
     return this.#hosts.map(({ intake }) => intake);
@@ -181,8 +186,10 @@ export class Enterprise {
     await this.audit.drain();
     await this.#sync.stop();
     await this.users.stop();
-    this.#ending.abort();
+    const errands = this.#account.errands.stop();
+    this.#ending.abort(); // what waits for its turn is called off, what is under way may end
     await this.customers.stop();
+    await errands;
   }
 
   /** Settles when everything heard so far is committed. */

@@ -164,7 +164,8 @@ export class Intake {
       for (const errand of settings.followUps === undefined ? [] : followUps(fact, settings.followUps)) {
         this.#batch.outbox.push(errandRow(errand, this.#options));
       }
-      if ((fact.fact === 'call.incoming' || fact.fact === 'call.outgoing') && call.customer.kind === 'phone') {
+      const begins = fact.fact === 'call.incoming' || fact.fact === 'call.outgoing';
+      if (begins && call.excluded === undefined && call.customer.kind === 'phone') {
         this.#options.expect?.(call.customer.e164);
       }
       for (const hook of webhookPlan(fact, this.#options.webhooks ?? [], settings, this.#options)) {
@@ -219,9 +220,9 @@ export class Intake {
         failures = 0;
       } catch (error) {
         this.#batch = merged(batch, this.#batch);
-        if (failures === 0)
         const webhooks = shedWebhooks(this.#batch);
         if (webhooks > 0) this.#log.error('too many webhooks wait for the database; the oldest are lost', { webhooks });
+        if (failures === 0)
           this.#log.error('the database does not take writes; events are kept in memory', { err: error });
         if (this.#stopped && failures >= RETRY_MS.length) {
           this.#log.error('stopped with unwritten calls; the next snapshot and the CDR must recover them', {
