@@ -6,7 +6,7 @@ import type { AuditLog } from './audit.ts';
 import { type ActionHost, ask } from './host.ts';
 import { destination, type NumberRules } from './numbers.ts';
 import { registered } from './registered.ts';
-import { type Refusal, refusal, type Reply } from './reply.ts';
+import { hostDown, type Refusal, refusal, type Reply } from './reply.ts';
 
 /** Which live call: by an employee's extension, or by its externalId. */
 export interface Address {
@@ -161,7 +161,8 @@ export class Control {
     }
     const found = this.#calls(ext, callId);
     const [one] = found;
-    if (one === undefined) return noSuchCall;
+    // It may live on a host we do not see.
+    if (one === undefined) return this.#options.hosts.some((host) => host.state() !== 'live') ? hostDown : noSuchCall;
     if (asker.role !== 'supervisor') {
       if (ext !== undefined && ext !== asker.extension) return notAllowed;
       if (found.some(({ call }) => !takesPart(call, asker.extension))) return notAllowed;

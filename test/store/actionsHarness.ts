@@ -2,7 +2,7 @@
 import { afterEach } from '@jest/globals';
 import { AuditLog } from '../../src/actions/audit.ts';
 import { HostLink, type LinkState } from '../../src/ami/link.ts';
-import type { LiveCall } from '../../src/calls/live.ts';
+import type { LiveCall, LiveLeg } from '../../src/calls/live.ts';
 import type { ClickSettings, EnterpriseSettings } from '../../src/config/settings.ts';
 import { Intake } from '../../src/intake.ts';
 import { type LogFields, type Logger, silentLog } from '../../src/log.ts';
@@ -159,6 +159,47 @@ export class Actions {
     return this.ami.actions.filter(({ action }) => !own.has(action.toLowerCase()));
   }
 
+  /** A customer calls, and the phone of an employee rings. Uniqueids are `call.0` and `call.1`. */
+  async ring(ext: string, call: string): Promise<void> {
+    const { customer, dest } = channels(ext, call);
+    this.session.event('Newchannel', customer);
+    this.session.event('DialBegin', { ...customer, ...dest, DestChannelStateDesc: 'Ringing', DialString: ext });
+    await this.#leg(ext, call, () => true);
+  }
+
+  /** As `ring`, and she answers. */
+  async talk(ext: string, call: string): Promise<void> {
+    await this.ring(ext, call);
+    const { customer, phone, dest } = channels(ext, call);
+    const bridge = { BridgeUniqueid: `b-${call}`, BridgeTechnology: 'simple_bridge', ChannelStateDesc: 'Up' };
+    this.session.event('DialEnd', { ...customer, ...dest, DestChannelStateDesc: 'Up', DialStatus: 'ANSWER' });
+    this.session.event('BridgeEnter', { ...phone, ...bridge });
+    this.session.event('BridgeEnter', { ...customer, ...bridge });
+    await this.#leg(ext, call, ({ talking }) => talking);
+  }
+
+  /** She leaves her customer for a consultation. */
+  async leaves(ext: string, call: string): Promise<void> {
+    const bridge = { BridgeUniqueid: `b-${call}`, BridgeTechnology: 'simple_bridge', ChannelStateDesc: 'Up' };
+    this.session.event('BridgeLeave', { ...channels(ext, call).phone, ...bridge });
+    await this.#leg(ext, call, ({ talking }) => !talking);
+  }
+
+  /** Her phone rings because an Originate asked for it. */
+  async originated(ext: string, uniqueid: string): Promise<void> {
+    const own = { Channel: `PJSIP/${ext}-00000009`, Uniqueid: uniqueid, Linkedid: uniqueid, Context: 'from-internal' };
+    const dest = Object.fromEntries(Object.entries(own).map(([key, value]) => [`Dest${key}`, value]));
+    this.session.event('Newchannel', { ...own, ChannelStateDesc: 'Down' });
+    this.session.event('DialBegin', { ...dest, DestChannelStateDesc: 'Ringing', DialString: ext });
+    await this.until(() => this.live().some(({ first }) => first?.uniqueid === uniqueid));
+  }
+
+  #leg(ext: string, call: string, fits: (leg: LiveLeg) => boolean): Promise<void> {
+    return this.until(() =>
+      this.live().some(({ legs }) => legs.some((leg) => leg.ext === ext && leg.uniqueid === `${call}.1` && fits(leg))),
+    );
+  }
+
   click(wish: Partial<ClickRequest> = {}): ReturnType<PbxActions['doors']['makeCall']> {
     return this.actions.doors.makeCall({
       ...{ code: '150', userId: undefined, phone: '+375291112233', externalPhone: undefined, requestId: undefined },
@@ -181,6 +222,25 @@ export const knows = (name: string): NonNullable<ActionsOptions['whoIs']> => {
   const customer = { id: 501, otherIds: [], name, ...unknown };
   return () => Promise.resolve({ who: 'customer', fetchedAt: 0, complete: true, customer });
 };
+
+/** The headers of a call's two channels; `dest` are the phone's as the called one. */
+function channels(ext: string, call: string): Record<'customer' | 'phone' | 'dest', Record<string, string>> {
+  const suffix = call.padStart(8, '0');
+  const group = { Linkedid: `${call}.0` };
+  const phone = { Channel: `PJSIP/${ext}-${suffix}`, Uniqueid: `${call}.1`, ...group, Context: 'from-internal' };
+  const caller = { CallerIDNum: `+37529000000${call}`, Exten: '375171234503', ChannelStateDesc: 'Ring' };
+  return {
+    customer: {
+      Channel: `PJSIP/provider-by-${suffix}`,
+      Uniqueid: `${call}.0`,
+      ...group,
+      Context: 'from-trunk',
+      ...caller,
+    },
+    phone,
+    dest: Object.fromEntries(Object.entries(phone).map(([key, value]) => [`Dest${key}`, value])),
+  };
+}
 
 /** Device states the fake tells; a device it does not have is INVALID. */
 export function registerPhones(ami: FakeAmi, states: Readonly<Record<string, string>>): void {

@@ -62,28 +62,11 @@ const lines: readonly RegExp[] = [
   /^$/,
 ];
 
-/** 150 talks with a customer: what transfers, monitoring and hangups are about. */
-function talk(shop: Actions): Promise<void> {
-  const { session } = shop;
-  const customer = { Channel: 'PJSIP/provider-by-00000000', Uniqueid: '1.0', Linkedid: '1.0', Context: 'from-trunk' };
-  const phone = { Channel: 'PJSIP/150-00000001', Uniqueid: '1.1', Linkedid: '1.0', Context: 'from-internal' };
-  const ring = { ChannelStateDesc: 'Ring', CallerIDNum: '+375290000001', Exten: '375171234503' };
-  const dest = Object.fromEntries(Object.entries(phone).map(([key, value]) => [`Dest${key}`, value]));
-  const bridge = { BridgeUniqueid: 'b-1', BridgeTechnology: 'simple_bridge' };
-  session.event('Newchannel', { ...customer, ...ring });
-  session.event('Newchannel', { ...phone, ChannelStateDesc: 'Down' });
-  session.event('DialBegin', { ...customer, ...ring, ...dest, DestChannelStateDesc: 'Ringing', DialString: '150' });
-  session.event('DialEnd', { ...customer, ...ring, ...dest, DestChannelStateDesc: 'Up', DialStatus: 'ANSWER' });
-  session.event('BridgeEnter', { ...phone, ...bridge, ChannelStateDesc: 'Up' });
-  session.event('BridgeEnter', { ...customer, ...bridge, ChannelStateDesc: 'Up' });
-  return shop.until(() => shop.live().some(({ legs }) => legs.some(({ talking }) => talking)));
-}
-
 describe('hostile texts', () => {
   test.each(Object.entries(parameters))('through %s: not one unexpected byte', async (_, act) => {
     // A click that gets through is one call of a minute: the cap must not hide what would be sent.
     const shop = await Actions.start(db, { click: { perEmployeePerMinute: 100_000, perEnterprisePerMinute: 100_000 } });
-    await talk(shop);
+    await shop.talk('150', '1');
     for (const action of ['BlindTransfer', 'Atxfer', 'Hangup']) shop.ami.on(action, () => ({ Message: 'ok' }));
     const texts = hostileStrings(10_000);
     expect(new Set(texts).size).toBeGreaterThan(9_000);
