@@ -31,6 +31,10 @@ export interface EnterpriseHealth {
   readonly hosts: readonly HostHealth[];
   /** `closed` = requests flow. */
   readonly crmMode: 'closed' | 'open' | 'parked' | 'telephonyOff';
+  /** How much the list of the CRM's users is believed; `guarded`: its last answer was not. */
+  readonly usersMode: 'new' | 'good' | 'guarded' | 'stale';
+  /** Parts of following the CRM's changes that do not work now, in words. */
+  readonly syncTroubles: readonly string[];
 }
 
 /** Requests settled since the start. */
@@ -49,6 +53,7 @@ export interface HealthOptions {
 }
 
 const modes: readonly EnterpriseHealth['crmMode'][] = ['closed', 'open', 'parked', 'telephonyOff'];
+const usersModes: readonly EnterpriseHealth['usersMode'][] = ['new', 'good', 'guarded', 'stale'];
 const states: readonly HostHealth['state'][] = ['down', 'syncing', 'live'];
 
 /** Longest a probe may wait for the database: orchestrators give up after a few seconds. */
@@ -134,10 +139,10 @@ export async function healthHttp(options: HealthOptions): Promise<FastifyInstanc
   return app;
 }
 
-function told({ id, liveCalls, waiting, hosts, crmMode }: EnterpriseHealth): object {
+function told({ id, liveCalls, waiting, hosts, crmMode, usersMode, syncTroubles }: EnterpriseHealth): object {
   return {
     id,
-    crm: { mode: crmMode },
+    crm: { mode: crmMode, users: usersMode, troubles: syncTroubles },
     liveCalls,
     waiting,
     hosts: hosts.map(({ id: host, state, since, skewMs, lastFault }) => ({
@@ -155,6 +160,8 @@ function enterpriseSamples({
   durable,
   hosts,
   crmMode,
+  usersMode,
+  syncTroubles,
 }: EnterpriseHealth): Sample[] {
   const sum = durable.reduce<Buckets | undefined>(
     (total, one) => (total === undefined ? one : total.plus(one)),
@@ -173,6 +180,8 @@ function enterpriseSamples({
     sample('writes_waiting', waiting, { enterprise }),
     ...(sum === undefined ? [] : [sample('event_durable_seconds', sum, { enterprise })]),
     ...modes.map((mode) => sample('crm_mode', Number(mode === crmMode), { enterprise, mode })),
+    ...usersModes.map((mode) => sample('users_map', Number(mode === usersMode), { enterprise, mode })),
+    sample('sync_troubles', syncTroubles.length, { enterprise }),
   ];
 }
 

@@ -40,6 +40,12 @@ export const METRICS = {
     'enterprise',
     'mode',
   ),
+  [`${own}_users_map`]: gauge(
+    "1 for how the CRM's list of users is taken: new, good, guarded (not believed), stale (not to be had)",
+    'enterprise',
+    'mode',
+  ),
+  [`${own}_sync_troubles`]: gauge("parts of following the CRM's changes that do not work now", 'enterprise'),
   [`${own}_http_requests_total`]: counter('requests answered', 'route', 'method', 'status'),
   [`${own}_http_request_seconds`]: histogram('how long the answer took', 'route'),
   [`${own}_http_refused_total`]: counter('requests whose credential or address was refused', 'reason'),
