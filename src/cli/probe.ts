@@ -8,7 +8,7 @@ import { planned, runProbe } from '../probe/run.ts';
 import type { CheckResult, Protocol } from '../probe/types.ts';
 import { version } from '../version.ts';
 import { defineCommand } from './args.ts';
-import { configOption, jsonOption, settingsFrom, wholeNumber } from './common.ts';
+import { configOption, jsonOption, settingsFrom, signalled, wholeNumber } from './common.ts';
 import { EXIT, EXIT_MEANING, UnavailableError, UsageError } from './errors.ts';
 import { type Io, paint, printJson, printLine } from './output.ts';
 
@@ -56,6 +56,8 @@ export const probeCommand = defineCommand({
     const width = Math.max(...planned(wanted).map(({ id }) => id.length));
     if (!options.json)
       printLine(err, paint(err, 'dim', `${retailcrm.url}, ${options.write ? 'writing' : 'read-only'}`));
+    const interrupted = new AbortController();
+    void signalled('SIGINT', 'SIGTERM').then(() => interrupted.abort());
     const protocol = await runProbe(
       {
         ...wanted,
@@ -71,6 +73,7 @@ export const probeCommand = defineCommand({
         repeat: wholeNumber('repeat', options.repeat),
         paceMs: wholeNumber('pace', options.pace),
         log: silentLog,
+        signal: interrupted.signal,
       },
       (result) => {
         if (options.json) printJson(out, lineOf(result));

@@ -112,13 +112,14 @@ export const customerChecks: readonly Check[] = [
     run: async (session) => {
       const externalId = `probe-${session.id}`;
       const card = { externalId, firstName: session.mark, phones: [{ number: session.fakePhone }] };
-      const id = await session.ask(() => session.client.createCustomer(card, session.site));
+      const hint = `externalId ${externalId}, first name “${session.mark}”`;
+      const id = await session.create(
+        'customer',
+        hint,
+        () => session.client.createCustomer(card, session.site),
+        (made) => made,
+      );
       session.known.customer = id;
-      session.created.push({
-        what: 'customer',
-        id: String(id),
-        hint: `externalId ${externalId}, first name “${session.mark}”`,
-      });
       return `customer ${id}`;
     },
   },
@@ -174,10 +175,12 @@ export const customerChecks: readonly Check[] = [
     writes: true,
     run: async (session) => {
       const customer = { id: ourCustomer(session) };
-      const id = await session.ask(() =>
-        session.client.createCustomerNote({ text: session.mark, customer }, session.site),
+      const id = await session.create(
+        'note',
+        `on customer ${customer.id}`,
+        () => session.client.createCustomerNote({ text: session.mark, customer }, session.site),
+        (made) => made,
       );
-      session.created.push({ what: 'note', id: String(id), hint: `on customer ${customer.id}` });
       return `note ${id}`;
     },
   },

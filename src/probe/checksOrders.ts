@@ -40,27 +40,23 @@ export const orderChecks: readonly Check[] = [
       const customer = { id: ourCustomer(session) };
       const { methods } = session.known;
       const orderMethod = methods.includes('phone') ? 'phone' : methods[0];
-      const reply = await session.ask(() =>
-        session.client.createOrder(
-          {
-            externalId: `probe-${session.id}`,
-            ...(orderMethod === undefined ? {} : { orderMethod }),
-            customer,
-            firstName: session.mark,
-            phone: session.fakePhone,
-            managerComment: session.mark,
-          },
-          session.site,
-        ),
+      const order = {
+        externalId: `probe-${session.id}`,
+        ...(orderMethod === undefined ? {} : { orderMethod }),
+        customer,
+        firstName: session.mark,
+        phone: session.fakePhone,
+        managerComment: session.mark,
+      };
+      const hint = `externalId ${order.externalId}, comment “${session.mark}”`;
+      const reply = await session.create(
+        'order',
+        hint,
+        () => session.client.createOrder(order, session.site),
+        ({ id }) => id,
       );
       session.known.order = reply.id;
-      const { id, order } = reply;
-      session.created.push({
-        what: 'order',
-        id: String(id),
-        hint: `number ${order?.number ?? 'not told'}, externalId probe-${session.id}, comment “${session.mark}”`,
-      });
-      return `order ${id}, status ${order?.status ?? 'not told'}`;
+      return `order ${reply.id}, number ${reply.order?.number ?? 'not told'}, status ${reply.order?.status ?? 'not told'}`;
     },
   },
   {

@@ -82,9 +82,13 @@ export const telephonyChecks: readonly Check[] = [
     writes: true,
     run: async (session) => {
       const calls = records(session);
-      const { processedCallsCount } = await session.ask(() => session.client.uploadCalls(calls));
-      for (const { externalId } of calls)
-        session.created.push({ what: 'call', id: externalId, hint: 'in the call list; the API cannot delete it' });
+      const ids = calls.map(({ externalId }) => externalId).join(', ');
+      const { processedCallsCount } = await session.create(
+        'calls',
+        'in the call list, by externalId',
+        () => session.client.uploadCalls(calls),
+        () => ids,
+      );
       return `${processedCallsCount ?? 'no count of'} processed, dated ${calls[0]?.date ?? ''}`;
     },
   },

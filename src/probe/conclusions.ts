@@ -33,6 +33,7 @@ export function conclusionsOf(
     say.push(`The account cannot be used: ${reason}. Check \`retailcrm.url\` and the key.`);
     return say;
   }
+  if (session.options.signal?.aborted === true) say.push('The run was interrupted: the rest was not tried.');
   for (const { id, says, error } of results.filter(({ outcome }) => outcome === 'failed')) {
     const meaning = error && MEANING[error.kind];
     say.push(`\`${id}\` failed: ${says}${meaning ? `; ${meaning.means}` : ''}.`);

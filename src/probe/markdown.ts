@@ -100,8 +100,21 @@ function exchangeLines(exchange: WireExchange, mark: string): string[] {
     exchange.status === null ? [`no answer: ${exchange.error?.errorMsg ?? 'no reason'}`] : replyLines(exchange, mark);
   const status = exchange.status === null ? 'nothing' : `**${exchange.status}**`;
   const kind = exchange.error === undefined ? '' : `, class ${exchange.error.kind}`;
-  return ['```http', ...request, '```', '', `${status} after ${took}${kind}:`, '', '```json', ...answer, '```'];
+  return [
+    '```http',
+    ...fenced(request),
+    '```',
+    '',
+    `${status} after ${took}${kind}:`,
+    '',
+    '```json',
+    ...fenced(answer),
+    '```',
+  ];
 }
+
+/** Nothing in the lines ends the block they stand in. */
+const fenced = (lines: readonly string[]): string[] => lines.map((line) => line.replaceAll('```', "'''"));
 
 /** Fields of a query or a form: decoded, JSON inside masked. */
 function readable(encoded: string, mark: string): [string, string][] {

@@ -38,14 +38,20 @@ export async function runProbe(options: ProbeOptions, onResult?: (result: CheckR
   const results: CheckResult[] = [];
   try {
     for (const check of planned(options)) {
-      const result = shutOut(results) && check.area !== 'Access' ? leftOut(check) : await perform(check, session);
+      const result =
+        options.signal?.aborted === true
+          ? leftOut(check, 'left out: the run was interrupted')
+          : shutOut(results) && check.area !== 'Access'
+            ? leftOut(check, 'left out: the account does not let us in')
+            : await perform(check, session);
       results.push(result);
       onResult?.(result);
     }
   } finally {
     session.stop();
   }
-  const verdict = shutOut(results) ? 2 : results.some(({ outcome }) => outcome === 'failed') ? 1 : 0;
+  const wrong = options.signal?.aborted === true || results.some(({ outcome }) => outcome === 'failed');
+  const verdict = shutOut(results) ? 2 : wrong ? 1 : 0;
   const peculiarities = peculiaritiesOf(results, session);
   return {
     id: session.id,
@@ -106,7 +112,6 @@ async function attempt(check: Check, session: Session): Promise<Attempt> {
   }
 }
 
-function leftOut({ id, area, title }: Check): CheckResult {
-  const says = 'left out: the account does not let us in';
+function leftOut({ id, area, title }: Check, says: string): CheckResult {
   return { id, area, title, outcome: 'skipped', says, exchanges: [], latencies: [], error: undefined };
 }

@@ -37,6 +37,8 @@ export interface ProbeOptions {
   /** Waits; default: by the clock. */
   readonly pause?: ((ms: number) => Promise<unknown>) | undefined;
   readonly now?: (() => number) | undefined;
+  /** Ends the run after the check under way; what was created is still told. */
+  readonly signal?: AbortSignal | undefined;
   readonly log: Logger;
 }
 
@@ -114,6 +116,24 @@ export class Session {
         );
         await this.#pause(error.retryAfterMs ?? 1_000 * 2 ** tries);
       }
+    }
+  }
+
+  /** A request that creates something: whatever comes back, the protocol names what may be there now. */
+  async create<T>(
+    what: string,
+    hint: string,
+    request: () => Promise<T>,
+    idOf: (reply: T) => number | string,
+  ): Promise<T> {
+    try {
+      const reply = await this.ask(request);
+      this.created.push({ what, id: String(idOf(reply)), hint });
+      return reply;
+    } catch (error) {
+      if (error instanceof CrmError && error.sent && (error.kind === 'NETWORK' || error.kind === 'RETRY'))
+        this.created.push({ what, id: 'unknown', hint: `${hint}; perhaps: the answer was lost or not understood` });
+      throw error;
     }
   }
 

@@ -49,8 +49,7 @@ describe('a run', () => {
     expect(protocol.created.map(({ what, id }) => `${what} ${id}`)).toEqual([
       'customer 510',
       'note 1',
-      'call probe-test01-in',
-      'call probe-test01-out',
+      'calls probe-test01-in, probe-test01-out',
       'order 88',
     ]);
     const account = crm.account();
@@ -101,6 +100,41 @@ describe('a run', () => {
     // The stub does not wait, so each request finds a longer pause before it.
     expect(waits.length).toBeGreaterThan(20);
     expect(Math.max(...waits)).toBeGreaterThan(20 * 150 - 3_000);
+  });
+
+  test('that is interrupted still tells what it made', async () => {
+    const crm = await emulator();
+    const interrupted = new AbortController();
+    const protocol = await probe(crm, {
+      write: true,
+      signal: interrupted.signal,
+      pause: () => Promise.resolve(),
+      now: () => {
+        if (crm.account().customers.has(510)) interrupted.abort();
+        return AT;
+      },
+    });
+    expect(protocol.verdict).toBe(1);
+    expect(protocol.created.map(({ what }) => what)).toContain('customer');
+    expect(protocol.conclusions).toContain('The run was interrupted: the rest was not tried.');
+    expect(result(protocol, 'wrong.key')).toMatchObject({
+      outcome: 'skipped',
+      says: 'left out: the run was interrupted',
+    });
+  });
+
+  test('names what may be there when the answer to a creation was lost', async () => {
+    const crm = await emulator({
+      failNext: [{ status: 502, body: '<html>', path: 'customers/create', process: true }],
+    });
+    const protocol = await probe(crm, { write: true });
+    expect(crm.account().customers.has(510)).toBe(true);
+    expect(protocol.created[0]).toEqual({
+      what: 'customer',
+      id: 'unknown',
+      hint: expect.stringContaining('externalId probe-test01'),
+    });
+    expect(result(protocol, 'customers.edit')).toMatchObject({ outcome: 'skipped', says: 'no customer was created' });
   });
 
   test('refuses an address it must not call', async () => {
