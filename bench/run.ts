@@ -5,9 +5,12 @@
 import { parseArgs } from 'node:util';
 import { displayWidth } from '../src/cli/output.ts';
 import { type BenchResult, run as ami } from './ami.ts';
+import { run as click } from './click.ts';
 import { run as core } from './core.ts';
+import { run as http } from './http.ts';
 import { run as load } from './load.ts';
 import { run as outbox } from './outbox.ts';
+import { run as responsible } from './responsible.ts';
 
 const { values: args } = parseArgs({
   options: {
@@ -17,7 +20,7 @@ const { values: args } = parseArgs({
   },
 });
 
-const benches = { ami, core, outbox, load } as const;
+const benches = { ami, core, outbox, http, responsible, load } as const;
 /** Units of figures that mean the same on every machine. */
 const ratios = new Set(['×', '%', '']);
 
