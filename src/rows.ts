@@ -26,6 +26,7 @@ export type UserAt = (extension: string, at: number) => number | undefined;
 export function callRow(call: Call, origin: Origin, policies: Policies, userAt?: UserAt): CallRow {
   const ended = call.state === 'ended';
   const owner = ended ? ownerOf(call, policies) : null;
+  const crmUser = owner === null ? null : (userAt?.(owner, call.startedAt) ?? null);
   return {
     enterprise: origin.enterprise,
     host: origin.host,
@@ -37,7 +38,7 @@ export function callRow(call: Call, origin: Origin, policies: Policies, userAt?:
     customerPhone: customerPhone(call),
     externalPhone: call.externalPhone ?? null,
     owner,
-    crmUser: owner === null ? null : (userAt?.(owner, call.startedAt) ?? null),
+    crmUser,
     startedAt: new Date(call.startedAt),
     answeredAt: call.answeredAt === undefined ? null : new Date(call.answeredAt),
     endedAt: call.endedAt === undefined ? null : new Date(call.endedAt),
@@ -47,7 +48,7 @@ export function callRow(call: Call, origin: Origin, policies: Policies, userAt?:
       customerName: call.customerName ?? null,
       joinedLate: call.joinedLate,
       // While it lives, `live` has them.
-      ...(ended ? { talks: call.talks, story: call.story } : {}),
+      ...(ended ? { crmUser, talks: call.talks, story: call.story } : {}),
     },
     live: ended ? null : call,
   };

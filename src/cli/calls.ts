@@ -127,6 +127,8 @@ export const callsShowCommand = defineCommand({
     printTable(out, callColumns, [call]);
     if (joinedLate(call.record))
       printLine(out, 'joined late: it ran already when the host came in sync; what was before, the snapshot told');
+    const user = crmUser(call.record);
+    if (user !== undefined) printLine(out, `${call.owner ?? ''} was user ${user} of the CRM then`);
     printLine(out);
     printStory(out, call.externalId, [
       ...(story.click === undefined ? [] : clicked(story.click)),
@@ -136,6 +138,12 @@ export const callsShowCommand = defineCommand({
     return EXIT.ok;
   },
 });
+
+/** Whose the owner's extension was when the call began. */
+function crmUser(record: unknown): number | undefined {
+  if (typeof record !== 'object' || record === null || !('crmUser' in record)) return undefined;
+  return typeof record.crmUser === 'number' ? record.crmUser : undefined;
+}
 
 /** Its first events were not seen; calls stored by an older version do not say. */
 function joinedLate(record: unknown): boolean {

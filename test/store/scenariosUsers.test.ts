@@ -96,6 +96,11 @@ test('35: an extension moves from X to Y at noon: history before noon stays X', 
     'answered 150 by user 7',
     'answered 150 by user 8',
   ]);
+  expect(await h.query("select record -> 'crmUser' as crm_user from calls order by started_at")).toEqual([
+    { crm_user: 7 },
+    { crm_user: 7 },
+    { crm_user: 8 },
+  ]);
   // A later writer of the same call does not know better: what stands there was true when the call was made.
   const later = h.usersMap({ now: () => now });
   await later.start();
