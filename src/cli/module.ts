@@ -1,10 +1,19 @@
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { EnterpriseSettings } from '../config/settings.ts';
 import { resolveSecret } from '../config/secrets.ts';
 import { silentLog } from '../log.ts';
-import { CALLBACK_PATHS, ModuleError, configuredCodes, knownModule, mergeCodes, registerModule } from '../module.ts';
+import {
+  CALLBACK_PATHS,
+  ModuleError,
+  configuredCodes,
+  knownModule,
+  mergeCodes,
+  moduleInput,
+  registerModule,
+} from '../module.ts';
 import type { ModuleContext } from '../module.ts';
-import type { AdditionalCode } from '../retailcrm/account.ts';
+import type { AdditionalCode, IntegrationModule } from '../retailcrm/account.ts';
 import { CREDENTIALS_POLL_MS } from '../moduleKeeper.ts';
 import { RetailCrmClient } from '../retailcrm/client.ts';
 import { CrmError } from '../retailcrm/errors.ts';
@@ -102,7 +111,9 @@ export const moduleShowCommand = defineCommand({
       const missing = codes.filter((one) => !has(there, one));
       const wrong = there.filter((one) => !has(codes, one));
       const credentials = pairs.map((pair) => credential(pair, context, given.secrets));
-      const well = known?.active === true && known.freeze !== true && missing.length + wrong.length === 0;
+      const outdated = known === undefined ? [] : outdatedFields(context, known, pairs[0]);
+      const well =
+        known?.active === true && known.freeze !== true && missing.length + wrong.length + outdated.length === 0;
       return {
         json: {
           code,
@@ -112,6 +123,7 @@ export const moduleShowCommand = defineCommand({
           codes: there,
           missing,
           wrong,
+          outdated,
           conflicts,
           externalPhones: known?.telephony?.externalPhones ?? [],
           credentials,
@@ -123,6 +135,7 @@ export const moduleShowCommand = defineCommand({
           ...there.map(({ userId, code: extension }) => `  user ${userId} has extension ${extension}`),
           ...missing.map(({ userId, code: extension }) => `  missing: user ${userId} should have ${extension}`),
           ...wrong.map(({ userId, code: extension }) => `  would go: ${extension} of user ${userId}`),
+          ...outdated.map((field) => `  not up to date: ${field}`),
           ...conflicts.map((one) => `  ${one}`),
           ...credentials.map(
             ({ created, registered, clientId, makeCallUrl }) =>
@@ -244,6 +257,24 @@ function chosenEnterprises(all: readonly EnterpriseSettings[], id: string | unde
   const modules = all.filter(({ retailcrm }) => retailcrm.module !== undefined);
   if (modules.length === 0) throw new UsageError('no enterprise has retailcrm.module in its configuration');
   return modules;
+}
+
+/** Names of what the CRM holds otherwise than it would be registered now; the values hold the token. */
+function outdatedFields(
+  { enterprise, publicUrl }: ModuleContext,
+  known: IntegrationModule,
+  pair: CredentialPair | undefined,
+): string[] {
+  if (pair === undefined || publicUrl === undefined) return ['credentials'];
+  const { input } = moduleInput({ enterprise, publicUrl, pair, known, active: true });
+  const wanted = input.integrations?.telephony;
+  const there = known.telephony;
+  return [
+    ...(input.baseUrl === known.baseUrl ? [] : ['baseUrl']),
+    ...(input.name === known.name ? [] : ['name']),
+    ...(['makeCallUrl', 'changeUserStatusUrl'] as const).filter((field) => wanted?.[field] !== there?.[field]),
+    ...(isDeepStrictEqual(wanted?.externalPhones, there?.externalPhones) ? [] : ['externalPhones']),
+  ];
 }
 
 /** A pair for showing; its secrets only if asked for. */

@@ -167,8 +167,24 @@ describe('module', () => {
         { userId: 8, code: '151' },
       ],
       wrong: [{ userId: 7, code: '199' }],
+      outdated: [],
       conflicts: [],
     });
+  });
+
+  test('the public address changed and nobody registered it', async () => {
+    await run('module', 'register');
+    const moved = files(crm.url);
+    config = directory({
+      ...moved,
+      'daemon.yaml': (moved['daemon.yaml'] ?? '').replace('tel.example', 'tel2.example'),
+      'enterprises/acme.yaml': `${moved['enterprises/acme.yaml'] ?? ''}click_to_call: {}\n`,
+    });
+    const { code, out } = await run('module', 'show', '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({ missing: [], wrong: [], outdated: ['baseUrl', 'makeCallUrl'] });
+    await run('module', 'register');
+    expect((await run('module', 'show')).code).toBe(0);
   });
 
   test.each([

@@ -377,6 +377,26 @@ describe('no loops', () => {
   });
 });
 
+describe('a rule pauses somebody', () => {
+  test('she is paused, and the CRM hears of it', async () => {
+    const shop = world({ echo: true });
+    expect(await shop.statuses.pause('150')).toBeUndefined();
+    await shop.settle();
+    expect(asked(shop)).toEqual(['PJSIP/150 on busy']);
+    expect(shop.told).toEqual(['5 busy']);
+  });
+
+  test.each<[string, string, ActionOutcome | undefined, string]>([
+    ['a member of no queue', '199', undefined, 'she is a member of no queue'],
+    ['no extension a queue could have', '150;evil', undefined, 'her extension cannot be a member of a queue'],
+    ['the host is down', '150', { outcome: 'notSent', reason: 'not connected' }, 'not connected'],
+  ])('why not: %s', async (_says, extension, answer, why) => {
+    const shop = world();
+    for (const host of shop.hosts) host.answer = answer;
+    expect(await shop.statuses.pause(extension)).toBe(why);
+  });
+});
+
 test('in no queue there is no standing', () => {
   expect(standing([message({ Event: 'QueueParams', Queue: 'sales' })], [], 'busy')).toBeUndefined();
 });
