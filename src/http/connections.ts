@@ -15,7 +15,7 @@ export interface ConnectionLimits {
 /** How long a refused peer may take to read why, milliseconds; without this pause a reset may overtake the answer. */
 const FAREWELL_MS = 500;
 /** Beyond so many refused ones at once none is waited for. */
-const MOST_FAREWELLS = 200;
+const MOST_FAREWELLS = 1_000;
 
 const REFUSAL = Buffer.from(
   'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n\r\ntoo many connections\n',

@@ -188,7 +188,8 @@ function wrongFrom(request: FastifyRequest): [status: number, code: string, mess
 
 /** Begins to listen. @returns the address as `host:port`, port 0 resolved. Rejects with Node's error (`EADDRINUSE`, …). */
 export async function listen(app: FastifyInstance, address: string, port: number): Promise<string> {
-  await app.listen({ host: address, port });
+  // Node's 511 make a burst of newcomers wait a second for their second try.
+  await app.listen({ host: address, port, backlog: 2_048 });
   const bound = app.server.address();
   if (bound === null || typeof bound === 'string') throw new Error('the listener has no address');
   return bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
