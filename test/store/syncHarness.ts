@@ -30,6 +30,11 @@ export class SyncHarness {
     this.#base = base;
   }
 
+  /** The database, for whoever opens it himself. */
+  get database() {
+    return this.#base.database;
+  }
+
   get db() {
     return this.#base.database.db;
   }
