@@ -87,7 +87,7 @@ export class ModuleKeeper {
 
   /** The CRM said that telephony is off: if nobody switched it off there, the module is registered once more. */
   telephonyOff(): void {
-    if (this.#context.enterprise.retailcrm.module === undefined || this.#active === false || this.#stopped) return;
+    if (this.#context.enterprise.retailcrm.module === undefined || this.#stopped) return;
     this.#then(() => this.#revive());
   }
 
