@@ -56,6 +56,9 @@ const modes: readonly EnterpriseHealth['crmMode'][] = ['closed', 'open', 'parked
 const usersModes: readonly EnterpriseHealth['usersMode'][] = ['new', 'good', 'guarded', 'stale'];
 const states: readonly HostHealth['state'][] = ['down', 'syncing', 'live'];
 
+/** Load balancers like to ask with HEAD. */
+const probed = { exposeHeadRoute: true } as const;
+
 /** Longest a probe may wait for the database: orchestrators give up after a few seconds. */
 const PROBE_MS = 2_000;
 
@@ -82,15 +85,15 @@ export async function healthHttp(options: HealthOptions): Promise<FastifyInstanc
     return Promise.race([answers(db), late]);
   });
 
-  app.get('/livez', (_request, reply) => reply.type('text/plain').send('ok\n'));
+  app.get('/livez', probed, (_request, reply) => reply.type('text/plain').send('ok\n'));
 
-  app.get('/readyz', async (_request, reply) => {
+  app.get('/readyz', probed, async (_request, reply) => {
     databaseUp = await ping();
     // The configuration was checked before anything listened. The CRM and the PBXs are not asked: they stop nobody here.
     return reply.code(databaseUp ? 200 : 503).send({ ready: databaseUp, database: databaseUp, config: true });
   });
 
-  app.get('/healthz', async (request, reply) => {
+  app.get('/healthz', probed, async (request, reply) => {
     databaseUp = await ping();
     const all = enterprises();
     const well = all.every(

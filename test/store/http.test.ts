@@ -46,6 +46,11 @@ test('alive is whoever answers', async () => {
   expect([reply.statusCode, reply.body]).toEqual([200, 'ok\n']);
 });
 
+test.each(['/livez', '/readyz', '/healthz'])('%s may be asked with HEAD', async (url) => {
+  const reply = await (await health()).inject({ method: 'HEAD', url });
+  expect([reply.statusCode, reply.body]).toEqual([200, '']);
+});
+
 describe('ready', () => {
   test('with a database, whatever the CRM and the PBXs do', async () => {
     const hosts = live().hosts.map((host) => ({ ...host, state: 'down' as const }));
