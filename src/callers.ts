@@ -33,6 +33,7 @@ export function customersOf(
     },
     extensionOf: managerExtension(settings, users),
     enabled: lookup,
+    open: () => account.worker.mode !== 'parked',
     freshMs: freshMinutes * 60_000,
     missMs: missMinutes * 60_000,
     log,

@@ -33,6 +33,8 @@ export interface CustomersOptions {
   readonly extensionOf: (manager: { id: number | undefined; code: string | undefined }) => string | undefined;
   /** false: the CRM is not asked who calls; what the cache holds still counts. */
   readonly enabled: boolean;
+  /** Whether the account takes requests at all, as far as others have found out. Default yes. */
+  readonly open?: (() => boolean) | undefined;
   /** How long an answer is taken as it is, ms: of a customer, and of a number nobody has. */
   readonly freshMs: number;
   readonly missMs: number;
@@ -231,9 +233,10 @@ export class Customers {
 
   /** The CRM, unless it does not answer these days. What is known stays when it does not. */
   #ask(phone: string): Promise<Found> {
-    const { enabled } = this.#options;
+    const { enabled, open } = this.#options;
     const busy = this.#asking.size >= mostQuestions && !this.#asking.has(phone);
-    if (!enabled || busy || this.#stop.signal.aborted || !this.#patience.may()) {
+    const may = enabled && !busy && !this.#stop.signal.aborted && this.#patience.may() && open?.() !== false;
+    if (!may) {
       return Promise.resolve(this.#recent.get(phone) ?? unknown);
     }
     return shared(this.#asking, phone, async () => {

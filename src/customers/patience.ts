@@ -5,7 +5,7 @@ import { CrmError } from '../retailcrm/errors.ts';
 const tries = 3;
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
-/** An account that refuses us will not change its mind in seconds. */
+/** An account that refuses us will not change its mind in seconds: no second question before that. */
 const refusedPauseMs = 60_000;
 
 /**
@@ -36,12 +36,12 @@ export class Patience {
   }
 
   failed(error: unknown): void {
-    this.#failures += 1;
-    if (this.#failures < tries) return;
     const refused = error instanceof CrmError && (error.kind === 'AUTH' || error.kind === 'ACCOUNT');
+    const before = this.#failures;
+    this.#failures = refused ? Math.max(tries, before + 1) : before + 1;
+    if (this.#failures < tries) return;
     const pause = refused ? refusedPauseMs : Math.min(longestPauseMs, firstPauseMs * 2 ** (this.#failures - tries));
     this.#quietUntil = this.#now() + pause;
-    if (this.#failures === tries)
-      this.#log.warn('the CRM does not tell who calls: callers stay unknown', { err: error });
+    if (before < tries) this.#log.warn('the CRM does not tell who calls: callers stay unknown', { err: error });
   }
 }

@@ -177,6 +177,25 @@ describe('a CRM in trouble', () => {
     expect(h.log.lines.filter((line) => line.includes('does not tell who calls'))).toHaveLength(1);
   });
 
+  test('a key that is refused is not tried again by the next call', async () => {
+    h.emulator.setSwitches({ authOff: true });
+    const customers = customersOf();
+    await customers.lookup(anna);
+    const before = h.emulator.requests().length;
+    expect(before).toBeGreaterThan(0);
+    expect((await customers.lookup(pavel)).who).toBe('unknown');
+    expect(h.emulator.requests()).toHaveLength(before);
+  });
+
+  test('an account others found closed is not asked', async () => {
+    let open = false;
+    const customers = customersOf({ open: () => open });
+    expect((await customers.lookup(anna)).who).toBe('unknown');
+    expect(h.emulator.requests()).toEqual([]);
+    open = true;
+    expect(idOf(await customers.lookup(anna))).toBe(501);
+  });
+
   test('what is known already still serves', async () => {
     let now = Date.now();
     const customers = customersOf({ now: () => now });
