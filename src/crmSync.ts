@@ -100,6 +100,7 @@ export function crmSync(settings: EnterpriseSettings, parts: CrmSyncParts): CrmS
     cards: customers,
     rules,
     log,
+    refused: () => account.worker.mode === 'parked',
     pollMs: historyMinutes * 60_000,
   });
 }

@@ -145,7 +145,7 @@ async function applyCustomers(
       tell.push(() => cards.forget(id));
       dirty.delete(id);
       await dropDirty(trx, enterprise, 'customer', id);
-    } else if (row.created || row.field === undefined || cardFields.has(row.field)) dirty.add(id);
+    } else if (row.created || row.deleted || row.field === undefined || cardFields.has(row.field)) dirty.add(id);
   }
   await markDirty(trx, enterprise, 'customer', [...dirty]);
   return tell;

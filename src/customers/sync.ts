@@ -11,6 +11,8 @@ import { withPatience } from './withPatience.ts';
 export interface CrmSyncOptions extends Omit<SyncContext, 'signal' | 'now'> {
   /** Between two polls of the histories, ms; 0 = none, only hints are followed. */
   readonly pollMs: number;
+  /** The account is known to refuse us: nothing is asked until it lets us in again. Default never. */
+  readonly refused?: (() => boolean) | undefined;
   /** First pause after a failure, ms; doubled up to five minutes, with full jitter. Default 5,000. */
   readonly retryMs?: number | undefined;
   /** Shortest time from one round to the next, ms: hints that come meanwhile share one. Default 1,000. */
@@ -40,7 +42,7 @@ const kinds = ['customer', 'order'] as const satisfies readonly DirtyKind[];
 /** Pause after the account refused us, and the longest after any failure, ms. */
 const parkedMs = 300_000;
 /** How often it is looked whether the account's zone has become known, ms. */
-const zoneMs = 5_000;
+const zoneMs = 1_000;
 /** Marks that rest after a failure are looked at this often, ms. */
 const restMs = 30_000;
 
@@ -135,7 +137,8 @@ export class CrmSync {
   }
 
   async #round(): Promise<void> {
-    const { pollMs, zone, enterprise, db, rules } = this.#options;
+    const { pollMs, zone, enterprise, db, rules, refused } = this.#options;
+    if (refused?.() === true) return;
     if (pollMs > 0) {
       for (const stream of streams) {
         await this.#attempt(`history of ${stream}`, this.#hinted.delete(stream), async () => {

@@ -433,6 +433,21 @@ describe('a CRM in trouble', () => {
     ]);
   });
 
+  test('is known to refuse us: nothing is asked, and what was marked waits', async () => {
+    await cached(anna, 501);
+    const account = { refuses: false };
+    const sync = await begun({ refused: () => account.refuses });
+    account.refuses = true;
+    await h.ui('customers/501', { customer: { firstName: 'Anja' } });
+    await sync.changed({ event: 'customer.edit', id: 501 });
+    const before = h.emulator.requests().length;
+    await sync.drain();
+    expect(h.emulator.requests()).toHaveLength(before);
+    account.refuses = false;
+    await sync.drain();
+    expect(await cache()).toEqual([`${anna} 501 Anja Lisitsa 7`]);
+  });
+
   test('a key that sees customers but no orders: customers are followed', async () => {
     await cached(anna, 501);
     h.seed({
