@@ -26,7 +26,7 @@ export interface ResponsibleOptions {
   };
   /** The status both sides agreed on last, if any; newer than the map's. */
   readonly agreed: (extension: string) => string | undefined;
-  /** For a number that is not in memory, ms; the question to the CRM goes on and fills the cache. Default 100. */
+  /** For a number that is not in memory, ms; the question to the CRM goes on and fills the cache. Default 80. */
   readonly withinMs?: number | undefined;
 }
 
@@ -47,7 +47,7 @@ export class Responsible {
     const { customers, enterprise } = this.#options;
     const number = normalisePhone(phone, [enterprise.country]);
     if (customers === undefined || number.kind !== 'phone') return unknown;
-    const withinMs = this.#options.withinMs ?? 100;
+    const withinMs = this.#options.withinMs ?? 80;
     // A look-up answers from memory at once and refreshes what is stale; the limit is for what is not there.
     const found = await firstOf(customers.lookup(number.e164, withinMs), withinMs + graceMs);
     const best = found === undefined || found.who === 'unknown' ? (customers.cached(number.e164) ?? found) : found;
