@@ -80,10 +80,12 @@ export function crmSide(parts: CrmSideParts): CrmSide {
         void statuses.changedInCrm(request); // the CRM need not wait for a PBX
         return Promise.resolve();
       },
-      activity: async ({ active, freeze, systemUrl, from }) => {
+      activity: ({ active, freeze, systemUrl, from }) => {
         module.activity({ active, freeze, systemUrl });
         const outcome = active && !freeze ? 'on' : 'off';
-        await audit.note({ enterprise: settings.id, who: 'crm', what: 'module', subject: 'activity', from, outcome });
+        // The CRM need not wait for our database either.
+        void audit.note({ enterprise: settings.id, who: 'crm', what: 'module', subject: 'activity', from, outcome });
+        return Promise.resolve();
       },
     },
     module,
