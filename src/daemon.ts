@@ -14,6 +14,7 @@ import type { Db } from './store/database.ts';
 import { type Store, openStore } from './store/database.ts';
 import { defaultDataDir, startEmbedded } from './store/embedded.ts';
 import { migrateDatabase } from './store/migrations.ts';
+import { chunks } from './store/values.ts';
 import { startVitals } from './vitals.ts';
 import { type Web, deliveryTally, startWeb } from './web.ts';
 
@@ -71,7 +72,10 @@ export async function startDaemon(
       (one) => new Enterprise(one, accounts.of(one), store.db, log, commits, settings.daemon.http.publicUrl),
     );
     await accounts.takeBack();
-    await Promise.all(enterprises.map((enterprise) => enterprise.start()));
+    await startAll(enterprises, async () => {
+      await Promise.allSettled(enterprises.map((enterprise) => enterprise.stop()));
+      await accounts.stop();
+    });
     const hosts = settings.enterprises.flatMap((one) => one.hosts).length;
     const curious = settings.daemon.log.level === 'debug';
     const endVitals = curious ? startVitals(log, () => enterprises.flatMap((one) => one.intakes)) : () => undefined;
@@ -93,6 +97,16 @@ export async function startDaemon(
     return withDoor(daemon, agi);
   } catch (error) {
     await database.stop();
+    throw error;
+  }
+}
+
+/** A few at a time: they share a pool, and nobody may wait long for a connection. If one cannot, none goes on. */
+async function startAll(enterprises: readonly Enterprise[], giveUp: () => Promise<void>): Promise<void> {
+  try {
+    for (const some of chunks(enterprises, 4)) await Promise.all(some.map((enterprise) => enterprise.start()));
+  } catch (error) {
+    await giveUp();
     throw error;
   }
 }

@@ -1,8 +1,9 @@
 /** Users of the CRM and whose an extension was when. What is stored here came from a list that could be believed. */
-import { sql } from 'kysely';
+import { type Insertable, sql } from 'kysely';
 import type { Db } from './database.ts';
 import { inTransaction } from './database.ts';
-import { text, textOrNull } from './values.ts';
+import type { Database } from './schema.ts';
+import { chunks, text, textOrNull } from './values.ts';
 
 /** A user of the CRM. */
 export interface CrmUser {
@@ -115,6 +116,7 @@ export function saveExtensions(
       return now?.user !== then?.user || now?.source !== then?.source;
     };
     const changed = [...new Set([...open.keys(), ...wanted.keys()])].filter(differs).sort();
+    const begun: Insertable<Database['user_extensions']>[] = [];
     for (const extension of changed) {
       const [before, after] = [open.get(extension), wanted.get(extension)];
       const begin = known.length === 0 ? new Date(0) : at;
@@ -139,19 +141,17 @@ export function saveExtensions(
           .execute();
       }
       if (after !== undefined) {
-        await trx
-          .insertInto('user_extensions')
-          .values({
-            enterprise,
-            extension: text(extension),
-            user_id: String(after.user),
-            source: after.source,
-            valid_from: begin,
-            valid_to: null,
-          })
-          .execute();
+        begun.push({
+          enterprise,
+          extension: text(extension),
+          user_id: String(after.user),
+          source: after.source,
+          valid_from: begin,
+          valid_to: null,
+        });
       }
     }
+    for (const part of chunks(begun, 1_000)) await trx.insertInto('user_extensions').values(part).execute();
     return changed
       .map((extension) => ({
         extension,
