@@ -4,6 +4,7 @@ import { HostCalls } from './calls/hostCalls.ts';
 import type { CallRecord } from './calls/record.ts';
 import { iso, recordOf } from './calls/record.ts';
 import type { HostRules } from './calls/rules.ts';
+import { type Errand, followUps } from './delivery/followUps.ts';
 import type { PlannedRequest, PlanSettings } from './delivery/plan.ts';
 import { decided, plan } from './delivery/plan.ts';
 
@@ -11,6 +12,8 @@ import { decided, plan } from './delivery/plan.ts';
 export type ReplayLine =
   | ({ type: 'call' } & CallRecord)
   | { type: 'request'; at: string; method: 'POST'; path: string; form: Record<string, string> }
+  /** What the call leaves behind besides its record: customer, order, task, note. Nobody is known in a replay. */
+  | { type: 'errand'; at: string; key: string; errand: Errand }
   | { type: 'dropped'; linkedid: string; reason: string }
   /** With `explain` only: what happened to the call and what was decided, after its `call` line. */
   | { type: 'story'; externalId: string; lines: { at: string; says: string; state: string }[] };
@@ -26,7 +29,8 @@ export function* replay(
   explain = false,
 ): Generator<ReplayLine> {
   const host = new HostCalls(rules);
-  const tell = (facts: readonly Fact[]): Generator<ReplayLine> => linesOf(facts, rules, settings, explain);
+  const errands = new Set<string>();
+  const tell = (facts: readonly Fact[]): Generator<ReplayLine> => linesOf(facts, rules, settings, explain, errands);
   for (const event of events) {
     for (let due = host.wakeAt(); due !== undefined && due < event.at; due = host.wakeAt()) {
       yield* tell(host.apply({ event: 'Tick', at: due }));
@@ -45,10 +49,17 @@ function* linesOf(
   rules: HostRules,
   settings: PlanSettings,
   explain: boolean,
+  /** Keys of the errands told so far: each is planned once. */
+  errands: Set<string>,
 ): Generator<ReplayLine> {
   for (const told of facts) {
     const fact = decided(told, settings);
     for (const request of plan(fact, settings)) yield requestLine(request);
+    for (const { key, errand } of settings.followUps === undefined ? [] : followUps(fact, settings.followUps)) {
+      if (errands.has(key) || fact.fact === 'unknown channel') continue;
+      errands.add(key);
+      yield { type: 'errand', at: iso(fact.at), key, errand };
+    }
     const ended = endedCall(fact);
     if (ended !== undefined) {
       yield { type: 'call', ...recordOf(ended, rules.policies) };

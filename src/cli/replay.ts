@@ -122,6 +122,8 @@ function print(path: string, lines: readonly ReplayLine[], out: Io['out']): void
     );
   }
   for (const line of lines) {
+    if (line.type === 'errand')
+      printLine(out, `  ${paint(out, 'dim', line.at.slice(11, 23))} errand ${JSON.stringify(line.errand)}`);
     if (line.type === 'story') printStory(out, line.externalId, line.lines);
     if (line.type === 'dropped') printLine(out, `  ${paint(out, 'dim', 'dropped')} ${line.linkedid}: ${line.reason}`);
   }

@@ -1,7 +1,7 @@
 import type { ChannelSnapshot, HostEvent } from '../calls/events.ts';
 import type { EnterpriseSettings, HostSettings } from '../config/settings.ts';
 import { planSettings } from '../planSettings.ts';
-import { replay } from '../replay.ts';
+import { type ReplayLine, replay } from '../replay.ts';
 import { hostRules } from '../rules.ts';
 import { defineCommand } from './args.ts';
 import { configOption, jsonOption, settingsFrom, timeOption } from './common.ts';
@@ -88,8 +88,9 @@ export const simulateCommand = defineCommand({
           says:
             options.context === undefined ? 'decided by the dial plan; see --context' : offHours(host, options.context),
         },
-        { rule: 'owner if missed', says: ownerIn(sent) ?? 'nobody' },
+        { rule: 'owner if missed', says: `the customer's manager if she is known, else ${ownerIn(sent) ?? 'nobody'}` },
         { rule: 'popups', says: popups(lines) },
+        { rule: 'leaves behind if missed', says: leftBehind(lines) },
         { rule: 'history', says: dropped === undefined ? JSON.stringify(sent) : `nothing: ${dropped.reason}` },
       ],
     );
@@ -171,6 +172,11 @@ function offHours(host: HostSettings, context: string): string {
   return host.contexts.offHours.includes(context)
     ? `context ${context} means closed`
     : `context ${context} is not one of contexts.off_hours`;
+}
+
+/** Customer, order, task, note: of a number nobody knows. */
+function leftBehind(lines: readonly ReplayLine[]): string {
+  return lines.flatMap((line) => (line.type === 'errand' ? [line.errand.do] : [])).join(', ') || 'nothing';
 }
 
 function ownerIn(sent: unknown): string | undefined {

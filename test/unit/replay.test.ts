@@ -165,3 +165,37 @@ describe('the lines of replay', () => {
     expect([...replay([], rules, settings)]).toEqual([]);
   });
 });
+
+describe('what a recorded call leaves behind', () => {
+  const told = (when: readonly ('in_missed' | 'in_answered')[], name: string): string[] => {
+    const { rules: of, settings: by } = example((shipped) => ({
+      ...shipped,
+      customers: {
+        ...shipped.customers,
+        create: { ...shipped.customers.create, when },
+        missed: { order: undefined, task: { text: 't', withinMinutes: 5, performer: 'responsible' }, note: undefined },
+      },
+    }));
+    const lines = [...replay(eventsOf(capture(name)), of, by)];
+    return lines.flatMap((line) => (line.type === 'errand' ? [line.errand.do] : []));
+  };
+  test.each<{ name: string; capture: string; when: ('in_missed' | 'in_answered')[]; leaves: string[] }>([
+    {
+      name: 'answered: a card, told once',
+      capture: 'ast22/in_direct_answer',
+      when: ['in_answered'],
+      leaves: ['customer'],
+    },
+    { name: 'answered, by another rule: nothing', capture: 'ast22/in_direct_answer', when: ['in_missed'], leaves: [] },
+    {
+      name: 'missed: a card and a task',
+      capture: 'ast22/in_direct_abandon',
+      when: ['in_missed'],
+      leaves: ['customer', 'task'],
+    },
+    { name: 'hidden number: nothing', capture: 'ast22/in_anonymous', when: ['in_missed', 'in_answered'], leaves: [] },
+    { name: 'internal: nothing', capture: 'ast22/internal_call', when: ['in_missed', 'in_answered'], leaves: [] },
+  ])('$name', ({ capture: name, when, leaves }) => {
+    expect(told(when, name)).toEqual(leaves);
+  });
+});
