@@ -5,7 +5,7 @@ import type { ActivityRequest, Credential } from './http/tenant.ts';
 import type { Logger } from './log.ts';
 import { type ModuleContext, ModuleError, knownModule, registerModule } from './module.ts';
 import { CrmError } from './retailcrm/errors.ts';
-import { type CredentialPair, readCredentials } from './store/credentials.ts';
+import { type CredentialPair, ensureCredentials, readCredentials } from './store/credentials.ts';
 
 /** How often the valid pairs are read again, so that a rotation by another process is noticed. `module rotate` waits longer. */
 export const CREDENTIALS_POLL_MS = 2_000;
@@ -100,7 +100,7 @@ export class ModuleKeeper {
         this.#log.error('the telephony module is switched off in the CRM; switch it on there, or by "module register"');
         return;
       }
-      const { code } = await registerModule(this.#context, 'as-is');
+      const { code } = await this.#register();
       this.#log.warn(`the CRM had lost the telephony module ${code}; it is registered again`);
     } catch (error) {
       this.#failed(error);
@@ -109,8 +109,7 @@ export class ModuleKeeper {
 
   async #registerAtStart(failures: number): Promise<void> {
     try {
-      const done = await registerModule(this.#context, 'as-is');
-      await this.#read();
+      const done = await this.#register();
       for (const conflict of done.conflicts) this.#log.warn(conflict);
       if (done.active)
         this.#log.info(`telephony module ${done.code} ${done.created ? 'registered' : 'is up to date'} in the CRM`, {
@@ -124,6 +123,14 @@ export class ModuleKeeper {
       const pause = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 300_000;
       this.#retryTimer = setTimeout(() => this.#then(() => this.#registerAtStart(failures + 1)), pause);
     }
+  }
+
+  /** The CRM may call in the very moment it is told: what it will show is known before. */
+  async #register(): ReturnType<typeof registerModule> {
+    const { db, enterprise } = this.#context;
+    await ensureCredentials(db, enterprise.id);
+    await this.#read();
+    return registerModule(this.#context, 'as-is');
   }
 
   #failed(error: unknown): void {

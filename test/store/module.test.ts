@@ -195,6 +195,17 @@ describe('the keeper', () => {
     ]);
   });
 
+  test('knows the pair before the CRM does: it may call in that very moment', async () => {
+    const valid: number[] = [];
+    const pace = (): Promise<void> => {
+      valid.push(keeper?.credentials().length ?? 0);
+      return Promise.resolve();
+    };
+    await start({ pace });
+    expect(valid.length).toBeGreaterThan(0);
+    expect(valid.every((count) => count === 1)).toBe(true);
+  });
+
   test('no module configured: nothing is sent and nobody is let in', async () => {
     enterprise = { ...enterprise, retailcrm: { ...enterprise.retailcrm, module: undefined } };
     expect((await start()).credentials()).toEqual([]);
