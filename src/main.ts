@@ -8,6 +8,7 @@ import { demoCommand } from './cli/demo.ts';
 import { doctorCommand } from './cli/doctor.ts';
 import { dropsCountCommand, dropsListCommand } from './cli/drops.ts';
 import { migrateCommand } from './cli/migrate.ts';
+import { gapsListCommand } from './cli/gaps.ts';
 import {
   moduleDeactivateCommand,
   moduleRegisterCommand,
@@ -34,6 +35,7 @@ const commands = [
   callsShowCommand,
   dropsListCommand,
   dropsCountCommand,
+  gapsListCommand,
   auditListCommand,
   auditVerifyCommand,
   replayCommand,

@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { appliedMigrations, backlog, lastBeats, serverFacts } from '../store/checkup.ts';
 import type { Db } from '../store/database.ts';
+import { listGaps } from '../store/gaps.ts';
 import { type Finding, Findings, many } from './finding.ts';
 
 /** PostgreSQL 13: what the program is tested with and newer. */
@@ -10,6 +11,7 @@ const OLDEST = 130_000;
 const SKEW_MS = 1_000;
 /** A host that was not in sync for this long is not being watched, ms. */
 const BEAT_MS = 60_000;
+const DAY_MS = 24 * 3600_000;
 
 /** Looks at server and schema. @param migrations directory of the program's own migrations */
 export async function examineDatabase(db: Db, migrations: string): Promise<readonly Finding[]> {
@@ -82,6 +84,15 @@ export async function examineRows(
     );
   }
   if (late + dead === 0) findings.ok('backlog', 'nothing waits for the CRM, nothing was refused');
+  const gaps = await listGaps(db, { enterprise, since: new Date(now.getTime() - DAY_MS) });
+  const unseen = gaps.reduce((sum, { lost }) => sum + (lost ?? 0), 0);
+  if (unseen > 0) {
+    findings.warn(
+      'gaps',
+      `about ${many(unseen, 'call')} of the last day passed while nobody watched`,
+      '"gaps list" tells when and why',
+    );
+  }
   const beats = await lastBeats(db, enterprise);
   for (const host of hosts) {
     const at = beats.get(host);

@@ -13,6 +13,7 @@ import { worst } from '../../src/doctor/finding.ts';
 import { projectRoot } from '../../src/root.ts';
 import { type Emulator, startEmulator } from '../../src/sandbox/emulator.ts';
 import { saveCalls } from '../../src/store/calls.ts';
+import { closeGap, openGap } from '../../src/store/gaps.ts';
 import { beat } from '../../src/store/heartbeats.ts';
 import { enqueue } from '../../src/store/outbox.ts';
 import { createTestDatabase, migrationsDir, type TestDatabase } from '../support/database.ts';
@@ -50,7 +51,7 @@ beforeEach(async () => {
     return undefined;
   });
   crm = await startEmulator({ port: 0, seed: { accounts: [{ codes: { 7: '150', 8: '151', 9: '152' } }] } });
-  await database.query('truncate calls, outbox, heartbeats, drops');
+  await database.query('truncate calls, outbox, heartbeats, drops, gaps');
 });
 afterEach(async () => {
   await ami.stop();
@@ -385,6 +386,15 @@ describe('the database', () => {
       'backlog: 1 request to the CRM wait for more than ten minutes',
       'dead: the CRM refused 1 request for good',
     ]);
+  });
+
+  test('calls that nobody saw', async () => {
+    const gap = { enterprise: 'acme', host: 'pbx1' };
+    await openGap(database.db, { ...gap, from: new Date(Date.now() - 60_000), cause: 'reset' });
+    await closeGap(database.db, { ...gap, to: new Date(), lost: 3 });
+    expect(warnings(await look(['database'], [acme()]))).toContain(
+      'gaps: about 3 calls of the last day passed while nobody watched',
+    );
   });
 
   test('a host the daemon is no longer in sync with', async () => {
