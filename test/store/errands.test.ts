@@ -441,7 +441,8 @@ describe('killed with the errand in hand', () => {
     await takeBack(h.database.db, 'demo', 'test/', 'test/2/b');
     const next = daemon({}, 'test/2/b');
     next.start();
-    await next.lane.drain(5_000);
+    await settled();
+    await next.lane.stop();
   }
 
   test.each([

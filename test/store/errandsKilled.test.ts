@@ -85,7 +85,7 @@ test('eight lives of a process, each ended in the middle', async () => {
     const before = h.emulator.requests().length;
     const child = await runner();
     // The moment of death: after so many of its requests, and a little later each time.
-    await h.until(() => h.emulator.requests().length >= before + 3 + life * 6, 'it is at work');
+    await h.until(() => h.emulator.requests().length >= before + 3 + life * 3, 'it is at work');
     child.kill('SIGKILL');
     await once(child, 'exit');
   }
