@@ -60,7 +60,7 @@ export async function startDaemon(
   const database = await openDatabase(settings.daemon, log);
   try {
     await migrateDatabase({ url: database.url, dir: join(projectRoot(), 'db/migrations'), log });
-    const [store, core, lanes] = await openStores(database.url, log);
+    const [store, core, lanes, actions] = await openStores(database.url, log);
     const deliveries = deliveryTally();
     const settled = (one: Settled): void => {
       deliveries.settled(one);
@@ -69,7 +69,8 @@ export async function startDaemon(
     const accounts = new Accounts(lanes.db, log, ownerName(settings.daemon.instance ?? hostname()), settled);
     const commits = new GroupCommit(core.db);
     const enterprises = settings.enterprises.map(
-      (one) => new Enterprise(one, accounts.of(one), store.db, log, commits, settings.daemon.http.publicUrl),
+      (one) =>
+        new Enterprise(one, accounts.of(one), store.db, log, commits, settings.daemon.http.publicUrl, actions.db),
     );
     await accounts.takeBack();
     await startAll(enterprises, async () => {
@@ -79,7 +80,7 @@ export async function startDaemon(
     const hosts = settings.enterprises.flatMap((one) => one.hosts).length;
     const curious = settings.daemon.log.level === 'debug';
     const endVitals = curious ? startVitals(log, () => enterprises.flatMap((one) => one.intakes)) : () => undefined;
-    const inner = running(enterprises, accounts, [store, core, lanes], database, endVitals);
+    const inner = running(enterprises, accounts, [store, core, lanes, actions], database, endVitals);
     const web = await startWeb({ settings, enterprises, db: store.db, deliveries: deliveries.tally, log }).catch(
       async (error: unknown) => {
         await inner.stop();
@@ -112,14 +113,16 @@ async function startAll(enterprises: readonly Enterprise[], giveUp: () => Promis
 }
 
 /**
- * Three pools: for looking things up; for writing calls, over connections of their own, so that none waits for a
- * delivery (D6); for leases and settlements, whose commits need not wait for the disk.
+ * Four pools: for looking things up; for writing calls, over connections of their own, so that none waits for a
+ * delivery (D6); for leases and settlements, whose commits need not wait for the disk; for clicks and the audit
+ * log: who waits at a telephone waits behind nobody's look-ups.
  */
-function openStores(url: string, log: Logger): Promise<[Store, Store, Store]> {
+function openStores(url: string, log: Logger): Promise<[Store, Store, Store, Store]> {
   return Promise.all([
     openStore({ url, log, poolSize: 4 }),
     openStore({ url, log, poolSize: 2, application: 'asterisk-retailcrm calls' }),
     openStore({ url, log, poolSize: 8, application: 'asterisk-retailcrm delivery', relaxed: true }),
+    openStore({ url, log, poolSize: 3, application: 'asterisk-retailcrm actions' }),
   ]);
 }
 

@@ -80,6 +80,7 @@ export class Enterprise {
   /**
    * Throws SecretError when a host's password cannot be read.
    * @param publicUrl `http.public_url`: under which address the CRM reaches us
+   * @param actionsDb connections of their own for clicks and the audit log
    */
   constructor(
     settings: EnterpriseSettings,
@@ -88,6 +89,7 @@ export class Enterprise {
     log: Logger,
     commits: GroupCommit,
     publicUrl?: string,
+    actionsDb: Db = db,
   ) {
     this.#commits = commits;
     this.id = settings.id;
@@ -99,9 +101,9 @@ export class Enterprise {
     this.users = usersMap(settings, account, db, this.#log);
     this.customers = customersOf(settings, account, this.users, db, this.#log);
     this.#hosts = settings.hosts.map((host) => this.#host(host));
-    this.audit = new AuditLog(db, this.#log);
+    this.audit = new AuditLog(actionsDb, this.#log);
     this.#actions = pbxActions({
-      ...{ settings, db, hosts: this.#hosts, log: this.#log, audit: this.audit },
+      ...{ settings, db: actionsDb, hosts: this.#hosts, log: this.#log, audit: this.audit },
       extensionOfUser: (user) => this.users.extensionOfUser(user),
       whoIs: (phone, withinMs) => this.customers.lookup(phone, withinMs),
     });
