@@ -7,7 +7,7 @@ import { RetailCrmClient } from '../retailcrm/client.ts';
 import { CrmError } from '../retailcrm/errors.ts';
 import { judgeCredentials } from './crmRights.ts';
 import { judgeModule, judgeUsers } from './crmUsers.ts';
-import { type Finding, Findings, some, wordsOf } from './finding.ts';
+import { type Finding, Findings, secretFix, some, wordsOf } from './finding.ts';
 
 /** What looking at one account needs beside its settings. */
 export interface CrmOptions {
@@ -34,7 +34,7 @@ export async function examineCrm(enterprise: EnterpriseSettings, options: CrmOpt
   try {
     client = new RetailCrmClient({ url, key: resolveSecret(key), log: silentLog, allowInsecure });
   } catch (error) {
-    findings.fail('key', `the API key cannot be had: ${wordsOf(error)}`, `provide ${key.from} ${key.name}`);
+    findings.fail('key', `the API key cannot be had: ${wordsOf(error)}`, secretFix(key));
     return findings.all;
   }
   try {

@@ -6,7 +6,7 @@ import { examineCallbacks } from './callbacks.ts';
 import { examineCrm } from './crm.ts';
 import { examineDatabase, examineRows } from './database.ts';
 import { examineDisks, type Place } from './disk.ts';
-import { type Area, type Finding, Findings } from './finding.ts';
+import { type Area, type Finding, Findings, wordsOf } from './finding.ts';
 import { examinePbx } from './pbx.ts';
 import { examineRecordings } from './recordings.ts';
 
@@ -52,18 +52,37 @@ export async function examine(options: ExamineOptions): Promise<readonly Finding
     if (wanted.length > 0) onFindings(wanted);
   };
   const usable = await lookAtDatabase(options, note);
-  if (areas.has('disk')) note(await examineDisks(options.places));
+  if (areas.has('disk')) note(await guarded('disk', '', () => examineDisks(options.places)));
   const identities = new Map<string, string>();
   for (const enterprise of enterprises) {
-    const known = usable === undefined ? nothing : await knownOf(usable, enterprise.id);
+    // A database that goes away meanwhile was a finding already, or is one of the next steps.
+    const known = usable === undefined ? nothing : await knownOf(usable, enterprise.id).catch(() => nothing);
     if (areas.has('pbx')) await lookAtHosts(enterprise, known, options, identities, note);
     if (areas.has('crm')) {
       const phone = known.customer ?? enterprise.defaultDid ?? enterprise.dids[0]?.number;
-      note(await examineCrm(enterprise, { publicUrl: daemon.http.publicUrl, phone, owners: known.owners }));
+      const { publicUrl } = daemon.http;
+      note(
+        await guarded('crm', enterprise.id, () => examineCrm(enterprise, { publicUrl, phone, owners: known.owners })),
+      );
     }
   }
-  if (areas.has('callbacks')) note(await examineCallbacks(daemon.http, enterprises));
+  if (areas.has('callbacks')) note(await guarded('callbacks', '', () => examineCallbacks(daemon.http, enterprises)));
   return all;
+}
+
+/** A step that breaks off is a finding, and the others go on: that is when they are needed most. */
+async function guarded(
+  area: Area,
+  subject: string,
+  step: () => Promise<readonly Finding[]>,
+): Promise<readonly Finding[]> {
+  try {
+    return await step();
+  } catch (error) {
+    const findings = new Findings(area, subject);
+    findings.fail('broken', `the look at it broke off: ${wordsOf(error)}`, 'run doctor again; if it stays, report it');
+    return findings.all;
+  }
 }
 
 /** @returns the database if its schema can be asked */
@@ -82,18 +101,12 @@ async function lookAtDatabase(
     note(findings.all);
     return undefined;
   }
-  const found = await examineDatabase(db, migrations);
+  const found = await guarded('database', '', () => examineDatabase(db, migrations));
   note(found);
-  if (found.some(({ check, level }) => check === 'schema' && level !== 'ok')) return undefined;
+  if (!found.some(({ check, level }) => check === 'schema' && level === 'ok')) return undefined;
   for (const { id, hosts } of enterprises) {
-    note(
-      await examineRows(
-        db,
-        id,
-        hosts.map((host) => host.id),
-        new Date(),
-      ),
-    );
+    const ids = hosts.map((host) => host.id);
+    note(await guarded('database', id, () => examineRows(db, id, ids, new Date())));
   }
   return db;
 }

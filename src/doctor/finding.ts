@@ -1,5 +1,6 @@
 /** What the doctor says: one sentence per thing looked at, and what to do about it. */
 import { isNativeError } from 'node:util/types';
+import type { SecretRef } from '../config/settings.ts';
 
 /** `ok`: as it should be. `warning`: it works, but not as it should or not for long. `failure`: something does not work. */
 export type Level = 'ok' | 'warning' | 'failure';
@@ -77,4 +78,16 @@ export function wordsOf(error: unknown): string {
   if (!isNativeError(error)) return String(error);
   const message = error.message === '' ? (codeOf(error) ?? error.name) : error.message;
   return message.split('\n')[0]?.slice(0, 300) ?? '';
+}
+
+/** How a secret that cannot be read is provided. */
+export function secretFix({ from, name }: SecretRef): string {
+  switch (from) {
+    case 'env':
+      return `set the environment variable ${name}, as the service does`;
+    case 'file':
+      return `make ${name} readable for the user doctor runs as`;
+    case 'credential':
+      return `credentials exist inside the service only; docs/doctor.md shows how to run doctor with ${name}`;
+  }
 }

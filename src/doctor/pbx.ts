@@ -8,7 +8,7 @@ import type { EnterpriseSettings, HostSettings } from '../config/settings.ts';
 import { judgeVersion } from './asteriskVersion.ts';
 import { askEndPoints, judgeEndPoints } from './endpoints.ts';
 import type { Finding } from './finding.ts';
-import { Findings, many, wordsOf } from './finding.ts';
+import { Findings, many, secretFix, wordsOf } from './finding.ts';
 import { type ConfiguredUser, readManagerConfFile, WRITE_TIMEOUT_MS } from './managerConf.ts';
 import { judgeRead, judgeWrite, neededRights } from './rights.ts';
 import { type OneShot, withSession } from './session.ts';
@@ -41,11 +41,7 @@ export async function examinePbx(
   try {
     address = addressOf(host);
   } catch (error) {
-    findings.fail(
-      'login',
-      `the password cannot be had: ${wordsOf(error)}`,
-      `provide ${host.ami.secret.from} ${host.ami.secret.name}`,
-    );
+    findings.fail('login', `the password cannot be had: ${wordsOf(error)}`, secretFix(host.ami.secret));
     return { findings: findings.all, identity: undefined };
   }
   const { done, refused } = await withSession(address, (session) => look(session, enterprise, host, options, findings));
@@ -234,8 +230,8 @@ function explain({ cause, detail }: CloseReason, { ami }: HostSettings): readonl
       ];
     case 'noGreeting':
       return [
-        `${where} is open but says nothing`,
-        'a port with TLS wants hosts[].ami.tls; a firewall may swallow what follows the connect',
+        `${where} does not answer, or is open and says nothing`,
+        'is a firewall in the way; a port with TLS wants hosts[].ami.tls',
       ];
     case 'notAsterisk':
       return [

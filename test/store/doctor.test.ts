@@ -413,6 +413,15 @@ describe('the database', () => {
     await empty.drop();
   });
 
+  test('a database that breaks off in the middle is a finding, and the rest is looked at', async () => {
+    const dying = await createTestDatabase();
+    await dying.query('drop table gaps');
+    const all = await look(['database', 'pbx'], [acme()], { database: { db: dying.db } });
+    expect(failures(all)).toEqual(['broken: the look at it broke off: relation "gaps" does not exist']);
+    expect(all.some(({ check }) => check === 'login')).toBe(true);
+    await dying.drop();
+  });
+
   test('no database at all', async () => {
     const all = await look(['database', 'pbx'], [acme()], {
       database: { trouble: 'the database cannot be used: ECONNREFUSED' },
