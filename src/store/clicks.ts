@@ -1,7 +1,7 @@
 /** Clicks on a number: written down before a phone may ring, so that no click rings twice, whatever is killed when. */
 import { sql } from 'kysely';
 import type { ClickState } from './actionsSchema.ts';
-import { type Db, inTransaction } from './database.ts';
+import type { Db } from './database.ts';
 import { jsonOrNull, text } from './values.ts';
 
 export type { ClickState } from './actionsSchema.ts';
@@ -85,65 +85,23 @@ const columns = [
  * the minute is full. Durable when it returns. Clicks of one enterprise are decided one after another, by the database's
  * clock, whichever instance asks.
  */
-export function claimClick(db: Db, click: NewClick, limits: ClickLimits): Promise<ClaimedClick> {
-  const { enterprise } = click;
-  return inTransaction(db, async (trx) => {
-    await sql`select pg_advisory_xact_lock(hashtextextended(${`clicks ${enterprise}`}, 0))`.execute(trx);
-    const same = await trx
-      .selectFrom('clicks')
-      .select(columns)
-      .where('enterprise', '=', enterprise)
-      .where((eb) =>
-        eb.or([
-          eb('request_id', '=', click.requestId ?? click.id),
-          eb.and([
-            eb('employee', '=', click.employee),
-            eb('phone', '=', click.phone),
-            sql<boolean>`clicked_at > clock_timestamp() - ${limits.sameMs} * interval '1 millisecond'`,
-          ]),
-        ]),
-      )
-      .orderBy('clicked_at', 'desc')
-      .limit(1)
-      .executeTakeFirst();
-    if (same !== undefined) return { claimed: false, earlier: same };
-    const full = await minuteIsFull(trx, click, limits);
-    if (full !== undefined) return { claimed: false, tooMany: full };
-    await trx
-      .insertInto('clicks')
-      .values({
-        enterprise,
-        id: click.id,
-        request_id: text(click.requestId ?? click.id),
-        employee: click.employee,
-        phone: click.phone,
-        host: click.host,
-        channel_id: click.channelId,
-        call_id: click.callId,
-        customer: jsonOrNull(click.customer),
-        clicked_at: sql<Date>`clock_timestamp()`,
-      })
-      .execute();
-    return { claimed: true };
-  });
-}
-
-async function minuteIsFull(
-  db: Db,
-  { enterprise, employee }: NewClick,
-  limits: ClickLimits,
-): Promise<'employee' | 'enterprise' | undefined> {
-  const { hers, all } = await db
+export async function claimClick(db: Db, click: NewClick, limits: ClickLimits): Promise<ClaimedClick> {
+  const { enterprise, id, requestId = id, employee, phone, host, channelId, callId, customer } = click;
+  const { sameMs, perEmployeePerMinute, perEnterprisePerMinute } = limits;
+  const { rows } = await sql<{ verdict: string }>`select claim_click(
+    ${enterprise}, ${id}, ${text(requestId)}, ${employee}, ${phone}, ${host}, ${channelId}, ${callId},
+    ${jsonOrNull(customer)}::jsonb, ${sameMs}::integer, ${perEmployeePerMinute}::integer,
+    ${perEnterprisePerMinute}::integer) as verdict`.execute(db);
+  const verdict = rows[0]?.verdict ?? '';
+  if (verdict === 'claimed') return { claimed: true };
+  if (verdict === 'employee' || verdict === 'enterprise') return { claimed: false, tooMany: verdict };
+  const earlier = await db
     .selectFrom('clicks')
-    .select((eb) => [
-      eb.fn.countAll<string>().as('all'),
-      sql<string>`count(*) filter (where employee = ${employee})`.as('hers'),
-    ])
+    .select(columns)
     .where('enterprise', '=', enterprise)
-    .where(sql<boolean>`clicked_at > clock_timestamp() - interval '1 minute'`)
+    .where('id', '=', verdict.slice('earlier '.length))
     .executeTakeFirstOrThrow();
-  if (Number(hers) >= limits.perEmployeePerMinute) return 'employee';
-  return Number(all) >= limits.perEnterprisePerMinute ? 'enterprise' : undefined;
+  return { claimed: false, earlier };
 }
 
 /** What became of a click. A state is never taken back: `refused`, `answered` and `failed` are final, `claimed` is only a beginning. */

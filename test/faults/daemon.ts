@@ -11,6 +11,8 @@ export interface Tenant {
   id: string;
   crmUrl: string;
   crmKey: string;
+  /** With a module whose credentials are in the database, and clicks as many as the configuration lets. */
+  clicks?: boolean;
   hosts: readonly { id: string; port: number; user: string; secret: string }[];
 }
 
@@ -170,6 +172,10 @@ function readLine(text: string): LogLine {
   return { level: 'unknown', message: text, text };
 }
 
+const clickSections = `  module: { at_start: false }
+click_to_call: { per_employee_per_minute: 60, per_enterprise_per_minute: 1000 }
+`;
+
 function enterprise(tenant: Tenant, index: number, env: NodeJS.ProcessEnv): string {
   const hosts = tenant.hosts.map((host, number) => {
     const name = `FAULTS_AMI_${index}_${number}`;
@@ -191,7 +197,7 @@ retailcrm:
   allow_insecure: true
   key: { env: FAULTS_KEY_${index} }
   timezone: Europe/Minsk
-hosts:
+${tenant.clicks === true ? clickSections : ''}hosts:
 ${hosts.join('')}dids:
 ${didsOf(index)
   .map((number) => `  - { number: '+${number}' }`)

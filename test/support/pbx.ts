@@ -60,6 +60,8 @@ export class Pbx {
   refused = 0;
   /** Connections accepted so far. */
   connections = 0;
+  /** Clicks as they were read: nothing rings, who asks knows when it came. */
+  readonly originates: { channelId: string; at: number }[] = [];
   /** Told when the PBX restarts: running calls end here. */
   readonly onRestart: (() => void)[] = [];
   #server: Server | undefined;
@@ -235,6 +237,14 @@ export class Pbx {
       }
       case 'status':
         return this.#status(action, session);
+      case 'getvar':
+        return answer([
+          ['Variable', action.get('variable') ?? ''],
+          ['Value', 'NOT_INUSE'],
+        ]);
+      case 'originate':
+        this.originates.push({ channelId: action.get('channelid') ?? '', at: performance.now() });
+        return answer([['Message', 'Originate successfully queued']]);
       default:
         return message([['Response', 'Error'], ...idOf(action), ['Message', 'Invalid/unknown command']]);
     }
