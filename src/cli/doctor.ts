@@ -5,7 +5,7 @@ import type { EnterpriseSettings, Settings } from '../config/settings.ts';
 import { openDatabase } from '../daemon.ts';
 import type { Place } from '../doctor/disk.ts';
 import { examine } from '../doctor/examine.ts';
-import { type Area, type Finding, type Level, wordsOf, worst } from '../doctor/finding.ts';
+import { type Area, type Finding, type Level, many, wordsOf, worst } from '../doctor/finding.ts';
 import { managerConf } from '../doctor/managerConf.ts';
 import { silentLog } from '../log.ts';
 import { projectRoot } from '../root.ts';
@@ -196,6 +196,6 @@ function asText(out: Output, quiet: boolean): (findings: readonly Finding[]) => 
 
 function verdict(out: Output, findings: readonly Finding[]): string {
   const count = (level: Level): number => findings.filter((one) => one.level === level).length;
-  const text = `${count('ok')} ok, ${count('warning')} warnings, ${count('failure')} failures`;
+  const text = `${count('ok')} ok, ${many(count('warning'), 'warning')}, ${many(count('failure'), 'failure')}`;
   return paint(out, STYLE[worst(findings)], text);
 }
