@@ -74,6 +74,14 @@ describe.each(['README.md', 'README.ru.md'])('%s', (page) => {
   });
 });
 
+test('the reading list of the core names every file of it, and no other', () => {
+  const [, section = ''] = /## Reading `calls\/` in an evening([\s\S]*?)\n## /.exec(read('docs/architecture.md')) ?? [];
+  const named = tableRows(section).flatMap(([cell = '']) =>
+    [...cell.matchAll(/`(\w+\.ts)`/g)].map((match) => match[1]),
+  );
+  expect(named.sort()).toEqual(readdirSync(join(root, 'src/calls')).sort());
+});
+
 test.each(pages)('%s prints only scripts there are', (page) => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   const named = [...read(page).matchAll(/npm run (?:-s )?([a-z][a-z:0-9-]*)/g)].map((match) => match[1] ?? '');
