@@ -17,7 +17,7 @@ const rooms = {
   analytics: { imports: ['store', 'log'], packages: [] },
   doctor: { imports: ['config', 'ami', 'retailcrm', 'store', 'log'], packages: [] },
   probe: { imports: ['retailcrm', 'config', 'log'], packages: [] },
-  http: { imports: ['store', 'analytics', 'customers', 'log'], packages: ['fastify', '@fastify/formbody', '@fastify/swagger'] },
+  http: { imports: ['store', 'analytics', 'customers', 'log'], packages: ['fastify', '@fastify/swagger'] },
   pages: { imports: ['store', 'analytics', 'customers', 'log'], packages: ['fastify'] },
   config: { imports: ['log'], packages: ['yaml', 'zod', 'libphonenumber-js'] },
   sandbox: { imports: ['calls'], packages: [] },
