@@ -20,7 +20,7 @@ const { values: args } = parseArgs({
   },
 });
 
-const benches = { ami, core, outbox, http, responsible, load } as const;
+const benches = { ami, core, outbox, http, responsible, load, click } as const;
 /** Units of figures that mean the same on every machine. */
 const ratios = new Set(['×', '%', '']);
 
