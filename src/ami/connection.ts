@@ -377,6 +377,9 @@ export class AmiConnection {
     if (lingerMs > 0) {
       this.#socket.end();
       setTimeout(() => this.#socket.destroy(), lingerMs).unref();
+    } else if (cause === 'silent' && !this.#address.tls) {
+      // What is still unsent goes with the socket: a click must not reach the host when the network is back.
+      this.#socket.resetAndDestroy();
     } else this.#socket.destroy();
     this.#pending.abandon(`connection lost: ${cause}`);
     this.#listener.closed({ cause, detail }, this.#heardAt);
