@@ -170,14 +170,29 @@ export class Clicks {
     if (host.state() !== 'live') return hostDown;
     const channel = phoneChannel(rules.channel, extension);
     if (channel === undefined) return unknownEmployee;
-    const [unreachable, customer] = await Promise.all([
-      registered(host, channel).then((fine) => !fine),
-      this.#options.customer(number.e164, LOOKUP_MS).catch(() => undefined),
-    ]);
-    if (unreachable) return refusal(409, 'not_registered', 'her phone is not registered at the PBX');
+    // Beside everything else that must be waited for.
+    const lookup = this.#options.customer(number.e164, LOOKUP_MS).catch(() => undefined);
+    if (!(await registered(host, channel)))
+      return refusal(409, 'not_registered', 'her phone is not registered at the PBX');
 
     const id = `crm-${randomBytes(9).toString('hex')}`;
     const callId = `${host.id}-${id}`;
+    const claim = await this.#claim(
+      claimClick(
+        db,
+        {
+          ...{ enterprise, id, requestId: wish.requestId, employee: extension, phone: number.e164 },
+          ...{ host: host.id, channelId: id, callId },
+        },
+        { sameMs: SAME_CLICK_MS, ...rules },
+      ),
+      id,
+    );
+    if (claim === undefined) return noDatabase;
+    if (!claim.claimed) return 'earlier' in claim ? repeated(claim.earlier) : this.#tooMany(claim.tooMany);
+    this.#capTold = false;
+
+    const customer = await lookup;
     const ours = wish.externalPhone === undefined ? undefined : this.#options.ownNumber(wish.externalPhone);
     const built = originate({
       channel,
@@ -194,23 +209,10 @@ export class Clicks {
         ...(rules.autoAnswer === undefined ? {} : { [rules.autoAnswer.variable]: rules.autoAnswer.value }),
       },
     });
-    if (built.refused !== undefined) return refusal(400, 'bad_request', built.refused);
-
-    const claim = await this.#claim(
-      claimClick(
-        db,
-        {
-          ...{ enterprise, id, requestId: wish.requestId, employee: extension, phone: number.e164 },
-          ...{ host: host.id, channelId: id, callId, customer },
-        },
-        { sameMs: SAME_CLICK_MS, ...rules },
-      ),
-      id,
-    );
-    if (claim === undefined) return noDatabase;
-    if (!claim.claimed) return 'earlier' in claim ? repeated(claim.earlier) : this.#tooMany(claim.tooMany);
-    this.#capTold = false;
-
+    if (built.refused !== undefined) {
+      this.#settle(id, { state: 'refused', reason: built.refused });
+      return refusal(400, 'bad_request', built.refused);
+    }
     const late = performance.now() - begun > LATEST_MS;
     if (late || host.state() !== 'live') {
       this.#settle(id, { state: 'refused', reason: late ? 'too_late' : 'host_down' });
@@ -231,7 +233,7 @@ export class Clicks {
       this.#settle(id, { state: 'refused', reason: no.message });
       return no;
     }
-    this.#settle(id, { state: 'queued' });
+    this.#settle(id, { state: 'queued', customer });
     return { outcome: 'done', clickId: id, callId, repeated: false, customer };
   }
 

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { ClickState } from './actionsSchema.ts';
 import type { Db } from './database.ts';
-import { jsonOrNull, text } from './values.ts';
+import { json, text } from './values.ts';
 
 export type { ClickState } from './actionsSchema.ts';
 
@@ -22,7 +22,6 @@ export interface NewClick {
   channelId: string;
   /** External id the call will have. */
   callId: string;
-  customer: ClickCustomer | undefined;
 }
 
 /** Who is called, as it was known at the click. */
@@ -86,11 +85,11 @@ const columns = [
  * clock, whichever instance asks.
  */
 export async function claimClick(db: Db, click: NewClick, limits: ClickLimits): Promise<ClaimedClick> {
-  const { enterprise, id, requestId = id, employee, phone, host, channelId, callId, customer } = click;
+  const { enterprise, id, requestId = id, employee, phone, host, channelId, callId } = click;
   const { sameMs, perEmployeePerMinute, perEnterprisePerMinute } = limits;
   const { rows } = await sql<{ verdict: string }>`select claim_click(
     ${enterprise}, ${id}, ${text(requestId)}, ${employee}, ${phone}, ${host}, ${channelId}, ${callId},
-    ${jsonOrNull(customer)}::jsonb, ${sameMs}::integer, ${perEmployeePerMinute}::integer,
+    null, ${sameMs}::integer, ${perEmployeePerMinute}::integer,
     ${perEnterprisePerMinute}::integer) as verdict`.execute(db);
   const verdict = rows[0]?.verdict ?? '';
   if (verdict === 'claimed') return { claimed: true };
@@ -108,9 +107,23 @@ export async function claimClick(db: Db, click: NewClick, limits: ClickLimits): 
 export async function settleClick(
   db: Db,
   click: { enterprise: string; id: string },
-  now: { state: Exclude<ClickState, 'claimed'>; reason?: string | undefined; cause?: number | undefined },
+  now: {
+    state: Exclude<ClickState, 'claimed'>;
+    reason?: string | undefined;
+    cause?: number | undefined;
+    /** Who is called: noted whatever the state is by now. */
+    customer?: ClickCustomer | undefined;
+  },
 ): Promise<void> {
-  const { state, reason, cause } = now;
+  const { state, reason, cause, customer } = now;
+  if (customer !== undefined) {
+    await db
+      .updateTable('clicks')
+      .set({ customer: json(customer) })
+      .where('enterprise', '=', click.enterprise)
+      .where('id', '=', click.id)
+      .execute();
+  }
   await db
     .updateTable('clicks')
     .set((eb) => ({

@@ -88,7 +88,9 @@ describe('a click', () => {
 
   test('shows who is called, in letters only', async () => {
     const shop = await Actions.start(db, { whoIs: knows('  Анна "Аня"\r\nAction: Hangup <1>\\ ') });
-    expect(await shop.click()).toMatchObject({ customer: { id: 501 } });
+    expect(await shop.click()).toMatchObject({ customer: { id: 501 }, repeated: false });
+    await shop.actions.drain();
+    expect(await shop.click()).toMatchObject({ customer: { id: 501 }, repeated: true });
     expect(Buffer.from(shop.written[0]?.get('CallerID') ?? '', 'latin1').toString()).toBe(
       '"Анна Аня Action: Hangup 1" <+375291112233>',
     );
@@ -245,7 +247,7 @@ describe('exactly once (P6)', () => {
     const shop = await Actions.start(db);
     const wish = {
       ...{ enterprise: shop.enterprise, id: 'crm-dead', requestId: 'r-9', employee: '150', phone: '+375291112233' },
-      ...{ host: 'pbx1', channelId: 'crm-dead', callId: 'pbx1-crm-dead', customer: undefined },
+      ...{ host: 'pbx1', channelId: 'crm-dead', callId: 'pbx1-crm-dead' },
     };
     // Exactly what is in the database when the process is killed between the commit and the socket.
     await claimClick(db.db, wish, { sameMs: 5_000, perEmployeePerMinute: 6, perEnterprisePerMinute: 60 });
