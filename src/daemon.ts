@@ -122,7 +122,7 @@ function openStores(url: string, log: Logger): Promise<[Store, Store, Store, Sto
     openStore({ url, log, poolSize: 4 }),
     openStore({ url, log, poolSize: 2, application: 'asterisk-retailcrm calls' }),
     openStore({ url, log, poolSize: 8, application: 'asterisk-retailcrm delivery', relaxed: true }),
-    openStore({ url, log, poolSize: 3, application: 'asterisk-retailcrm actions' }),
+    openStore({ url, log, poolSize: 3, application: 'asterisk-retailcrm actions', warm: true }),
   ]);
 }
 

@@ -18,6 +18,7 @@ import type { Logger } from './log.ts';
 import { PatternWatch } from './patternWatch.ts';
 import { type PbxActions, auditedRefusals, pbxActions } from './pbxActions.ts';
 import type { PlanSettings } from './delivery/plan.ts';
+import type { ErrandLane } from './delivery/errandLane.ts';
 import type { DeliveryWorker } from './delivery/worker.ts';
 import { planSettings } from './planSettings.ts';
 import { Recordings } from './recordings.ts';
@@ -27,6 +28,7 @@ import type { Errands } from './store/errands.ts';
 import { closeGap, estimateLost, openGap } from './store/gaps.ts';
 import { beat, lastBeat } from './store/heartbeats.ts';
 import type { TenantDoors } from './tenants.ts';
+import type { Webhooks } from './webhooks.ts';
 
 /** Pauses between attempts to learn the account's time zone, and between checks that it still holds. */
 const ZONE_RETRY_MS = 30_000;
@@ -146,6 +148,16 @@ export class Enterprise {
   /** What of following the CRM's changes does not work now, in words. */
   get syncTroubles(): readonly string[] {
     return this.#sync.troubles;
+  }
+
+  /** Whether what calls leave behind gets into the CRM; as `crmMode`. */
+  get errandsMode(): ErrandLane['mode'] {
+    return this.#account.errands.mode;
+  }
+
+  /** How the receivers of webhooks stand, by their id. */
+  get receivers(): ReturnType<Webhooks['status']> {
+    return this.#account.webhooks.status();
   }
 
   /** What writes down the calls of its hosts. */

@@ -82,9 +82,9 @@ function tenantsOf(settings: Settings, enterprises: readonly Enterprise[], log: 
 }
 
 function healthOf(enterprise: Enterprise): EnterpriseHealth {
-  const { id, intakes, liveCalls, crmMode, users, syncTroubles } = enterprise;
+  const { id, intakes, liveCalls, crmMode, errandsMode, receivers, users, syncTroubles } = enterprise;
   return {
-    ...{ id, liveCalls, crmMode, syncTroubles, usersMode: users.mode },
+    ...{ id, liveCalls, crmMode, errandsMode, receivers, syncTroubles, usersMode: users.mode },
     waiting: intakes.reduce((sum, intake) => sum + intake.waiting, 0),
     durable: intakes.map((intake) => intake.durable),
     hosts: Object.entries(enterprise.status()).map(([host, status]) => ({ id: host, ...status })),

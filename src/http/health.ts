@@ -31,6 +31,10 @@ export interface EnterpriseHealth {
   readonly hosts: readonly HostHealth[];
   /** `closed` = requests flow. */
   readonly crmMode: 'closed' | 'open' | 'parked' | 'telephonyOff';
+  /** Whether errands (cards, orders, tasks, notes) get through. */
+  readonly errandsMode: 'closed' | 'open' | 'parked' | 'telephonyOff';
+  /** By receiver of our webhooks: `closed` = it takes them, `open` = it fails, `gone` = it said 410. */
+  readonly receivers: Readonly<Record<string, 'closed' | 'open' | 'gone'>>;
   /** How much the list of the CRM's users is believed; `guarded`: its last answer was not. */
   readonly usersMode: 'new' | 'good' | 'guarded' | 'stale';
   /** Parts of following the CRM's changes that do not work now, in words. */
@@ -53,6 +57,7 @@ export interface HealthOptions {
 }
 
 const modes: readonly EnterpriseHealth['crmMode'][] = ['closed', 'open', 'parked', 'telephonyOff'];
+const receiverModes = ['closed', 'open', 'gone'] as const;
 const usersModes: readonly EnterpriseHealth['usersMode'][] = ['new', 'good', 'guarded', 'stale'];
 const states: readonly HostHealth['state'][] = ['down', 'syncing', 'live'];
 
@@ -142,10 +147,12 @@ export async function healthHttp(options: HealthOptions): Promise<FastifyInstanc
   return app;
 }
 
-function told({ id, liveCalls, waiting, hosts, crmMode, usersMode, syncTroubles }: EnterpriseHealth): object {
+function told(enterprise: EnterpriseHealth): object {
+  const { id, liveCalls, waiting, hosts, crmMode, errandsMode, receivers, usersMode, syncTroubles } = enterprise;
   return {
     id,
-    crm: { mode: crmMode, users: usersMode, troubles: syncTroubles },
+    crm: { mode: crmMode, errands: errandsMode, users: usersMode, troubles: syncTroubles },
+    webhooks: receivers,
     liveCalls,
     waiting,
     hosts: hosts.map(({ id: host, state, since, skewMs, lastFault }) => ({
@@ -163,6 +170,8 @@ function enterpriseSamples({
   durable,
   hosts,
   crmMode,
+  errandsMode,
+  receivers,
   usersMode,
   syncTroubles,
 }: EnterpriseHealth): Sample[] {
@@ -183,6 +192,10 @@ function enterpriseSamples({
     sample('writes_waiting', waiting, { enterprise }),
     ...(sum === undefined ? [] : [sample('event_durable_seconds', sum, { enterprise })]),
     ...modes.map((mode) => sample('crm_mode', Number(mode === crmMode), { enterprise, mode })),
+    ...modes.map((mode) => sample('errands_mode', Number(mode === errandsMode), { enterprise, mode })),
+    ...Object.entries(receivers).flatMap(([receiver, now]) =>
+      receiverModes.map((mode) => sample('webhook_mode', Number(mode === now), { enterprise, receiver, mode })),
+    ),
     ...usersModes.map((mode) => sample('users_map', Number(mode === usersMode), { enterprise, mode })),
     sample('sync_troubles', syncTroubles.length, { enterprise }),
   ];

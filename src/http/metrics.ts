@@ -40,6 +40,17 @@ export const METRICS = {
     'enterprise',
     'mode',
   ),
+  [`${own}_errands_mode`]: gauge(
+    '1 for the mode of the lane of cards, orders, tasks and notes; as crm_mode',
+    'enterprise',
+    'mode',
+  ),
+  [`${own}_webhook_mode`]: gauge(
+    '1 for how a receiver of webhooks stands: closed (well), open (fails), gone (said 410)',
+    'enterprise',
+    'receiver',
+    'mode',
+  ),
   [`${own}_users_map`]: gauge(
     "1 for how the CRM's list of users is taken: new, good, guarded (not believed), stale (not to be had)",
     'enterprise',

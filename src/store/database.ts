@@ -37,6 +37,8 @@ export interface StoreOptions {
    * leases and settlements: a record whose settlement is forgotten is sent again, and the CRM knows it.
    */
   relaxed?: boolean;
+  /** All connections are opened at once and kept: who asks here must not wait for a handshake. */
+  warm?: boolean;
   /** Limit of one statement and of one wait for a lock, in ms; default 5,000. Migrations need more. */
   timeoutMs?: number;
 }
@@ -50,7 +52,15 @@ const RETRIES = 5;
 
 /** Opens the pool and proves it with one query. Throws what `pg` throws when the server cannot be reached. */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { url, log, poolSize = 10, application = 'asterisk-retailcrm', timeoutMs = STATEMENT_MS, relaxed } = options;
+  const {
+    url,
+    log,
+    poolSize = 10,
+    application = 'asterisk-retailcrm',
+    timeoutMs = STATEMENT_MS,
+    relaxed,
+    warm,
+  } = options;
   const pool = new pg.Pool({
     connectionString: url,
     max: poolSize,
@@ -62,6 +72,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     statement_timeout: Math.ceil(timeoutMs * 0.9),
     lock_timeout: Math.ceil(timeoutMs * 0.8),
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    ...(warm ? { idleTimeoutMillis: 0 } : {}),
     ...(relaxed ? { options: '-c synchronous_commit=off' } : {}),
   });
   // Without both of these a backend that ends (restart, pg_terminate_backend) ends the process: the first hears
@@ -76,7 +87,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const close = (): Promise<void> => (closing ??= db.destroy());
   try {
     // Through kysely: it closes only a pool it has used.
-    await sql`select 1`.execute(db);
+    await Promise.all(Array.from({ length: warm ? poolSize : 1 }, () => sql`select 1`.execute(db)));
   } catch (error) {
     await close();
     throw error;

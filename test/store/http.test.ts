@@ -18,7 +18,8 @@ afterAll(() => t.drop());
 beforeEach(() => t.query('truncate outbox, drops, drop_totals, gaps'));
 
 const live = (more: Partial<EnterpriseHealth> = {}): EnterpriseHealth => ({
-  ...{ id: 'acme', liveCalls: 2, waiting: 0, crmMode: 'closed', usersMode: 'good', syncTroubles: [] },
+  ...{ id: 'acme', liveCalls: 2, waiting: 0, crmMode: 'closed', errandsMode: 'closed', usersMode: 'good' },
+  ...{ receivers: { bi: 'closed' }, syncTroubles: [] },
   durable: [new Buckets([0.1, 1])],
   hosts: [
     {
@@ -96,7 +97,13 @@ describe('how it is', () => {
       ...{ status: 'ok', version: '1.2.3', database: true },
       enterprises: [
         {
-          ...{ id: 'acme', crm: { mode: 'closed', users: 'good', troubles: [] }, liveCalls: 2, waiting: 0 },
+          ...{
+            id: 'acme',
+            crm: { mode: 'closed', errands: 'closed', users: 'good', troubles: [] },
+            liveCalls: 2,
+            waiting: 0,
+          },
+          webhooks: { bi: 'closed' },
           hosts: [{ id: 'pbx1', state: 'live', since: '2026-11-20T00:00:00.000Z', skewMs: 1500 }],
         },
       ],
@@ -116,7 +123,8 @@ describe('metrics', () => {
     const figures = new HttpFigures();
     figures.answered('/crm/:token/makecall', 'GET', 200, 0.004);
     figures.refused.add({ reason: 'wrong clientId' });
-    const one = live({ crmMode: 'parked', usersMode: 'guarded', syncTroubles: ['history of orders: AUTH'] });
+    const troubles = { receivers: { bi: 'gone' }, syncTroubles: ['history of orders: AUTH'] } as const;
+    const one = live({ crmMode: 'parked', errandsMode: 'open', usersMode: 'guarded', ...troubles });
     one.durable[0]?.add(0.05);
     const text = lines((await (await health([one], { deliveries, figures })).inject('/metrics')).body);
     for (const line of [
@@ -134,6 +142,9 @@ describe('metrics', () => {
       'drops_total{enterprise="acme",host="pbx1",reason="internal"} 2',
       'crm_mode{enterprise="acme",mode="parked"} 1',
       'crm_mode{enterprise="acme",mode="closed"} 0',
+      'errands_mode{enterprise="acme",mode="open"} 1',
+      'webhook_mode{enterprise="acme",receiver="bi",mode="gone"} 1',
+      'webhook_mode{enterprise="acme",receiver="bi",mode="closed"} 0',
       'users_map{enterprise="acme",mode="guarded"} 1',
       'sync_troubles{enterprise="acme"} 1',
       'http_requests_total{route="/crm/:token/makecall",method="GET",status="200"} 1',
