@@ -239,10 +239,8 @@ export interface CustomerSettings {
     readonly order:
       | { readonly method: string; readonly status: string | undefined; readonly comment: string }
       | undefined;
-    /** `{phone}` `{did}` `{time}` in `text`. `performer`: extension, or the responsible manager, then the default owner. */
-    readonly task:
-      | { readonly text: string; readonly withinMinutes: number; readonly performer: 'responsible' | string }
-      | undefined;
+    /** `{phone}` `{did}` `{time}` in `text`. `performer`: extension, or `responsible`: the customer's manager, then the default owner. */
+    readonly task: { readonly text: string; readonly withinMinutes: number; readonly performer: string } | undefined;
     readonly note: string | undefined;
   };
   /** Minutes between polls of the CRM's history; 0 = off. Default 5. */

@@ -101,7 +101,8 @@ describe('events that are not about calls', () => {
     const session = await ami.nextLogin();
     await ami.received('Status');
     session.event('OriginateResponse', { Response: 'Success', Reason: 4, Uniqueid: 'crm-1' });
-    await told.until(() => notices === 1);
+    await told.until(() => notices > 0);
+    expect(notices).toBe(1);
   });
 
   test('a throw stops nothing', async () => {
