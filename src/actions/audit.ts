@@ -5,6 +5,8 @@ import type { Db } from '../store/database.ts';
 /** Entries that may wait for a database that is slow: beyond that they are only logged. */
 const MOST_WAITING = 10_000;
 
+const SOON_MS = 300;
+
 /**
  * Writes the audit log. Entries that come while a write is under way go together with the next one, in their order. What
  * the database does not take is said in the log instead: nobody is kept from calling by it.
@@ -31,6 +33,15 @@ export class AuditLog {
       this.#writing = undefined;
     });
     return written;
+  }
+
+  /** As `note`, for who has somebody waiting for an answer: not longer than 0.3 s. */
+  async noteSoon(entry: AuditEntry): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, SOON_MS);
+    });
+    await Promise.race([this.note(entry), enough]).finally(() => clearTimeout(timer));
   }
 
   /** Resolves when everything noted so far is settled. */

@@ -104,7 +104,7 @@ export class Clicks {
     const begun = performance.now();
     const reply = await this.#decide(wish, begun);
     const { enterprise, audit } = this.#options;
-    await audit.note({
+    await audit.noteSoon({
       enterprise,
       who: wish.code ?? (wish.userId === undefined ? wish.via : `user ${wish.userId}`),
       what: 'makecall',

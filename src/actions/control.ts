@@ -216,7 +216,7 @@ export class Control {
 
   async #noted(what: string, wish: Asker & Address & { to?: string | undefined }, reply: Reply): Promise<Reply> {
     const target = wish.to === undefined ? '' : ` to ${maskPhone(wish.to)}`;
-    await this.#options.audit.note({
+    await this.#options.audit.noteSoon({
       enterprise: this.#options.enterprise,
       who: wish.by,
       what,
