@@ -91,8 +91,8 @@ export class Clicks {
   /** Clicks being decided, by employee and number. */
   readonly #underWay = new Map<string, Promise<Reply<ClickMade>>>();
   readonly #settling = new Set<Promise<void>>();
-  /** The cap was told; it is told again after a click that was under it. */
-  #capTold = false;
+  /** When the cap was told last, monotonic ms: one line a minute is enough. */
+  #capToldAt = -Infinity;
 
   constructor(options: ClickOptions) {
     this.#options = options;
@@ -190,7 +190,6 @@ export class Clicks {
     );
     if (claim === undefined) return noDatabase;
     if (!claim.claimed) return 'earlier' in claim ? repeated(claim.earlier) : this.#tooMany(claim.tooMany);
-    this.#capTold = false;
 
     const customer = await lookup;
     const ours = wish.externalPhone === undefined ? undefined : this.#options.ownNumber(wish.externalPhone);
@@ -254,8 +253,9 @@ export class Clicks {
   #tooMany(whose: 'employee' | 'enterprise'): Refusal {
     const { rules, log } = this.#options;
     const most = whose === 'employee' ? rules.perEmployeePerMinute : rules.perEnterprisePerMinute;
-    if (!this.#capTold) {
-      this.#capTold = true;
+    const now = performance.now();
+    if (now - this.#capToldAt >= 60_000) {
+      this.#capToldAt = now;
       log.error(
         `more than ${most} clicks of one ${whose} in a minute: the rest is refused; is somebody else clicking?`,
       );
