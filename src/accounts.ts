@@ -17,6 +17,8 @@ import { Webhooks } from './webhooks.ts';
 export interface Account {
   readonly key: string;
   readonly client: RetailCrmClient;
+  /** The lanes' connections, whose commits need not wait for the disk: for what can be learnt again. */
+  readonly db: Db;
   readonly worker: DeliveryWorker;
   /** What calls leave behind besides their record. The enterprise starts it: it knows how. */
   readonly errands: ErrandLane;
@@ -80,7 +82,7 @@ export class Accounts {
     const whenTelephonyOff = (act: () => void): void => {
       onTelephonyOff = act;
     };
-    const account = { key, client, worker, errands, webhooks, whenTelephonyOff };
+    const account = { key, client, db: this.#db, worker, errands, webhooks, whenTelephonyOff };
     this.#open.push(account);
     return account;
   }

@@ -101,7 +101,7 @@ export class Enterprise {
     this.#log = log.child({ enterprise: settings.id });
     this.#zone = settings.retailcrm.timezone;
     this.users = usersMap(settings, account, db, this.#log);
-    this.customers = customersOf(settings, account, this.users, db, this.#log);
+    this.customers = customersOf(settings, account, this.users, account.db, this.#log);
     this.#hosts = settings.hosts.map((host) => this.#host(host));
     this.audit = new AuditLog(actionsDb, this.#log);
     this.#actions = pbxActions({

@@ -5,6 +5,8 @@ import type { CustomerLinks, Found, KnownCustomer } from './found.ts';
 export class Recent {
   readonly #limit: number;
   readonly #found = new Map<string, Found>();
+  /** Nothing the table holds is missing here: a number that is not here need not be looked for there. */
+  whole = false;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -24,11 +26,13 @@ export class Recent {
     if (this.#found.size <= this.#limit) return;
     for (const oldest of this.#found.keys()) {
       this.#found.delete(oldest);
+      this.whole = false;
       return;
     }
   }
 
   delete(phone: string): void {
+    this.whole = false;
     this.#found.delete(phone);
   }
 
@@ -36,7 +40,7 @@ export class Recent {
   change(change: (found: Found) => Found | undefined): void {
     for (const [phone, found] of this.#found) {
       const changed = change(found);
-      if (changed === undefined) this.#found.delete(phone);
+      if (changed === undefined) this.delete(phone);
       else if (changed !== found) this.#found.set(phone, changed);
     }
   }

@@ -75,8 +75,10 @@ export class Customers {
   /** Fills the memory from the table. */
   async start(): Promise<void> {
     const { db, enterpriseNumber, remembered = 20_000 } = this.#options;
-    const rows = await this.#guarded('start', () => recentCustomers(db, enterpriseNumber, Math.ceil(remembered / 2)));
+    const most = Math.ceil(remembered / 2);
+    const rows = await this.#guarded('start', () => recentCustomers(db, enterpriseNumber, most));
     for (const row of rows ?? []) this.#recent.set(row.phone, foundOf(row));
+    this.#recent.whole = rows !== undefined && rows.length < most;
   }
 
   /** Settles when nothing is asked any more. Questions that wait for their turn are called off. */
@@ -221,7 +223,9 @@ export class Customers {
   #find(phone: string): Promise<Found> {
     return shared(this.#finding, phone, async () => {
       const { db, enterpriseNumber } = this.#options;
-      const row = await this.#guarded('find', () => findCustomer(db, enterpriseNumber, phone));
+      const row = this.#recent.whole
+        ? undefined
+        : await this.#guarded('find', () => findCustomer(db, enterpriseNumber, phone));
       // While we looked, somebody else may have learnt more.
       const known = this.#recent.get(phone) ?? (row && foundOf(row));
       if (known === undefined) return this.#ask(phone);
