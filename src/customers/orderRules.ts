@@ -209,8 +209,16 @@ export class OrderRules {
 
 /** Nobody waits for ever for a telephone; when we are stopped, what came of it stays open. */
 async function tooLong(signal: AbortSignal): Promise<RuleOutcome> {
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(longestMs)]);
-  if (!limit.aborted) await new Promise((resolve) => limit.addEventListener('abort', resolve, { once: true }));
+  await new Promise<void>((resolve) => {
+    const over = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', over);
+      resolve();
+    };
+    const timer = setTimeout(over, longestMs);
+    if (signal.aborted) over();
+    else signal.addEventListener('abort', over);
+  });
   return { done: false, why: signal.aborted ? 'the daemon stopped meanwhile' : 'nothing came of it in time' };
 }
 

@@ -145,8 +145,12 @@ export class DeliveryWorker {
     this.#stop.abort();
     this.#rouse?.();
     await this.#running;
-    const patience = AbortSignal.timeout(this.#options.patienceMs ?? 8_000);
-    await Promise.race([this.#jobs.onIdle(), aborted(patience)]);
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#options.patienceMs ?? 8_000);
+    });
+    await Promise.race([this.#jobs.onIdle(), patience]);
+    clearTimeout(timer);
     // A popup under way may be shown already: its lease ends after its time, so nobody repeats it.
     await this.#ledger.release([...this.#held.values()].filter((row) => row.kind === 'upload'));
   }
@@ -183,11 +187,9 @@ export class DeliveryWorker {
 
   async #run(): Promise<void> {
     // A popup claimed while nothing may be sent yet would be given up by the next run if this one is killed meanwhile.
-    const opens = AbortSignal.any([
-      AbortSignal.timeout(Math.ceil(this.#pacers.telephony.opensInMs)),
-      this.#stop.signal,
-    ]);
-    if (this.#pacers.telephony.opensInMs > 0) await aborted(opens);
+    // A timer, not AbortSignal.any with a timeout: Node's garbage collector takes those away while somebody waits for them.
+    const opensInMs = Math.ceil(this.#pacers.telephony.opensInMs);
+    if (opensInMs > 0) await this.#nap(opensInMs, false);
     while (!this.#stopping) {
       const looked = performance.now();
       this.#awake = false;
@@ -321,9 +323,3 @@ export class DeliveryWorker {
 
 /** What the key must allow, as `/api/credentials` spells it. */
 const needed = ['/api/telephony/call/event', '/api/telephony/calls/upload'];
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { Pacer, accountPacers } from '../../src/delivery/pacer.ts';
 import { type Harness, popup, startHarness, uploads } from './deliveryHarness.ts';
@@ -48,6 +50,18 @@ test('nothing is claimed before anything may be sent: a kill meanwhile costs no 
   await worker.stop();
   expect((await h.rows()).map((row) => row.attempts)).toEqual([0]);
   expect((await h.rows())[0]).toMatchObject({ state: 'pending', lease_owner: null });
+});
+
+test('the garbage collector takes nothing away that the start waits for', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const soon = new Pacer({ intervalMs: 1, startDelayMs: 200 });
+  await h.enqueue(uploads(1));
+  h.worker({ pacers: { telephony: soon, general: soon } }).start();
+  await h.until(() => {
+    collect();
+    return h.held().length === 1;
+  }, 'delivered');
 });
 
 test('S1: stop does not wait for ever for an answer', async () => {
