@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
@@ -10,6 +12,8 @@ const common = {
 
 export default {
   testTimeout: 30_000,
+  // Jest would leave one core idle; more than four would want more connections than the database server gives.
+  maxWorkers: Math.min(4, availableParallelism()),
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/test/unit/**/*.test.ts'] },
     { ...common, displayName: 'replay', testMatch: ['<rootDir>/test/replay/**/*.test.ts'] },

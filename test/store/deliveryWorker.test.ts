@@ -62,6 +62,7 @@ test('the garbage collector takes nothing away that the start waits for', async 
     collect();
     return h.held().length === 1;
   }, 'delivered');
+  expect(await h.states()).toEqual(['done']);
 });
 
 test('S1: stop does not wait for ever for an answer', async () => {
