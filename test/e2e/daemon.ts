@@ -1,9 +1,7 @@
 /** The daemon under test: a process of its own, between the lab's Asterisk and the CRM emulator. */
-import { once } from 'node:events';
 import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -11,6 +9,7 @@ import { silentLog } from '../../src/log.ts';
 import { projectRoot } from '../../src/root.ts';
 import { type Emulator, startEmulator } from '../../src/sandbox/emulator.ts';
 import { type Embedded, startEmbedded } from '../../src/store/embedded.ts';
+import { portToBe } from '../support/ports.ts';
 import { crmDisagreements, type KnownCall, logged } from './crm.ts';
 import { agiPort } from './lab/conf/example.ts';
 import type { ManagerUser } from './lab/conf/setup.ts';
@@ -101,16 +100,6 @@ export interface HttpAnswer {
   body: string;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (typeof address !== 'object' || address === null) throw new Error('no port');
-  return address.port;
-}
-
 /** A daemon process with its emulator. */
 export class DaemonUnderTest {
   readonly #main: string;
@@ -147,7 +136,7 @@ export class DaemonUnderTest {
     this.#crm = await startEmulator({ port: 0, seed: { accounts } });
     await mkdir(join(this.#dir, 'enterprises'), { recursive: true });
     // The CRM is told the address before the daemon listens, and it stays over a restart.
-    this.#port = await freePort();
+    this.#port = await portToBe();
     await writeFile(
       join(this.#dir, 'daemon.yaml'),
       `database:

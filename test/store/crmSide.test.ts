@@ -1,6 +1,6 @@
 /** The whole daemon, the emulator as the CRM, real HTTP between them; the PBX cannot be reached. */
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { accountKey } from '../../src/accounts.ts';
 import { loadAll } from '../../src/config/load.ts';
@@ -11,6 +11,7 @@ import type { Account, Module, PlacedCallback } from '../../src/sandbox/account.
 import { dropOldCredentials, readCredentials, rotateCredentials } from '../../src/store/credentials.ts';
 import { enqueue } from '../../src/store/outbox.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { portToBe } from '../support/ports.ts';
 import { directory } from '../unit/config/support.ts';
 import { popup } from './deliveryHarness.ts';
 
@@ -39,20 +40,11 @@ function heardBy(said: string[]): Logger {
   return made;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
-
 beforeAll(async () => {
   database = await createTestDatabase({ migrated: false });
   crm = await startEmulator({ port: 0, seed: { accounts: [{ codes: null }] } });
-  const port = await freePort();
-  agiPort = await freePort();
+  const port = await portToBe();
+  agiPort = await portToBe();
   publicUrl = `http://127.0.0.1:${port}`;
   process.env['CRM_SIDE_DATABASE'] = database.url;
   process.env['CRM_SIDE_SECRET'] = 'demo-key';
