@@ -208,13 +208,13 @@ agi: { address: ${this.#agi}, port: ${agiPort} }
     await this.synced(before);
   }
 
-  /** Waits until the CRM holds every expected call, then says what is wrong, extra or missing. */
+  /** Waits until the CRM holds every expected call and shows no popup, then says what is wrong, extra or missing. */
   async disagreements(known: KnownCall[]): Promise<string[]> {
-    const { calls } = this.crm.account();
+    const { calls, openPopups } = this.crm.account();
     const wanted = logged(known.map(({ expected }) => expected)).length;
     const until = Date.now() + deliverMs;
     // The emulator lives in this process and has no event for a stored call: look until it is there.
-    while (calls.size < wanted && Date.now() < until) await pass(50);
+    while ((calls.size < wanted || openPopups.size > 0) && Date.now() < until) await pass(50);
     await pass(settleMs);
     const problems = crmDisagreements(this.crm, known);
     if (problems.length === 0) return problems;

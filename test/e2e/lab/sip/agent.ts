@@ -34,6 +34,7 @@ const port = 5060;
 export class SipAgent {
   readonly options: AgentOptions;
   readonly #socket: Socket;
+  #closed = false;
   readonly #calls = new Map<string, Call>();
   readonly #transactions = new Map<string, (response: SipMessage) => void>();
   /** Last answer per request of the other side, for its retransmissions. */
@@ -133,6 +134,7 @@ export class SipAgent {
 
   /** Frees the address and all audio. Calls that still live are left as they are. */
   close(): void {
+    this.#closed = true;
     for (const call of this.calls) call.close();
     this.#socket.close();
   }
@@ -144,16 +146,26 @@ export class SipAgent {
     return `SIP/2.0/UDP ${this.options.address}:${port};branch=z9hG4bK${random()};rport`;
   }
 
-  /** Sends a request and resolves with the final response; `onProvisional` sees the others. */
+  /**
+   * Sends a request and resolves with the final response; `onProvisional` sees the others. Until something is answered it is
+   * sent again after 0.5, 1, 2 and 4 s, as RFC 3261 wants it over UDP: chan_sip drops what comes at a bad moment.
+   */
   request(message: SipMessage, onProvisional?: (response: SipMessage) => void, ms = 120_000): Promise<SipMessage> {
     const key = transactionKey(message);
     const final: Later<SipMessage> = later();
+    let again: NodeJS.Timeout | undefined;
     this.#transactions.set(key, (response) => {
+      clearTimeout(again);
       if (response.status < 200) onProvisional?.(response);
       else final.resolve(response);
     });
-    this.send(message);
-    return deadline(final.promise, ms, `the answer to ${message.method ?? ''}`);
+    const send = (pauseMs: number): void => {
+      if (this.#closed) return;
+      this.send(message);
+      if (pauseMs <= 4_000) again = setTimeout(() => send(pauseMs * 2), pauseMs);
+    };
+    send(500);
+    return deadline(final.promise, ms, `the answer to ${message.method ?? ''}`).finally(() => clearTimeout(again));
   }
 
   /** Sends a message as it is: ACK, or an answer to a request of the other side. */
