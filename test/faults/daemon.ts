@@ -13,6 +13,8 @@ export interface Tenant {
   crmKey: string;
   /** With a module whose credentials are in the database, and clicks as many as the configuration lets. */
   clicks?: boolean;
+  /** Whether the CRM is asked who calls. Default yes. */
+  lookup?: boolean;
   hosts: readonly { id: string; port: number; user: string; secret: string }[];
 }
 
@@ -197,7 +199,7 @@ retailcrm:
   allow_insecure: true
   key: { env: FAULTS_KEY_${index} }
   timezone: Europe/Minsk
-${tenant.clicks === true ? clickSections : ''}hosts:
+${tenant.clicks === true ? clickSections : ''}${tenant.lookup === false ? 'customers: { lookup: false }\n' : ''}hosts:
 ${hosts.join('')}dids:
 ${didsOf(index)
   .map((number) => `  - { number: '+${number}' }`)
