@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
 import type { Account } from './accounts.ts';
 import { AuditLog } from './actions/audit.ts';
 import { HostLink } from './ami/link.ts';
 import type { LinkStatus } from './ami/link.ts';
 import type { Call } from './calls/call.ts';
 import { callErrands, customersOf } from './callers.ts';
-import { resolveSecret } from './config/secrets.ts';
+import { amiAddress } from './config/amiAddress.ts';
 import type { EnterpriseSettings, HostSettings } from './config/settings.ts';
 import { crmSync, ruleActions, usersMap } from './crmSync.ts';
 import type { Customers } from './customers/customers.ts';
@@ -256,15 +255,7 @@ export class Enterprise {
     });
     const { ami } = host;
     const link = new HostLink({
-      host: ami.address,
-      port: ami.port,
-      username: ami.user,
-      secret: resolveSecret(ami.secret),
-      tls: ami.tls && {
-        ...(ami.tls.ca === undefined ? {} : { ca: readFileSync(ami.tls.ca) }),
-        ...(ami.tls.servername === undefined ? {} : { servername: ami.tls.servername }),
-      },
-      allowPlaintext: ami.allowPlaintextLogin,
+      ...amiAddress(host),
       variables: wantedVariables,
       // Pauses are of the class agent: its other events are many, and nobody else wants them.
       ...(this.#settings.statuses.toCrm && { events: 'call,system,agent' }),

@@ -1,8 +1,8 @@
-import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import type { AmiAddress } from '../ami/connection.ts';
 import { Recorder } from '../ami/recorder.ts';
-import { resolveSecret } from '../config/secrets.ts';
+import { amiAddress } from '../config/amiAddress.ts';
 import type { HostSettings, Settings } from '../config/settings.ts';
 import { defineCommand } from './args.ts';
 import { configOption, jsonOption, settingsFrom, signalled, wholeNumber } from './common.ts';
@@ -48,7 +48,7 @@ export const captureCommand = defineCommand({
     const host = chosenHost(settingsFrom(options.config), options.enterprise, options.host);
     const seconds = options.seconds === undefined ? undefined : wholeNumber('seconds', options.seconds);
     const stopping = signalled('SIGINT', 'SIGTERM');
-    const recorded = await record(name, addressOf(host, options.events), seconds, stopping, (line) =>
+    const recorded = await record(name, { ...amiAddress(host), events: options.events }, seconds, stopping, (line) =>
       printLine(err, paint(err, 'dim', line)),
     );
     if (recorded.failed !== undefined) {
@@ -110,21 +110,6 @@ async function record(
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
-function addressOf({ ami }: HostSettings, events: string): AmiAddress {
-  return {
-    host: ami.address,
-    port: ami.port,
-    username: ami.user,
-    secret: resolveSecret(ami.secret),
-    events,
-    allowPlaintext: ami.allowPlaintextLogin,
-    tls: ami.tls && {
-      ...(ami.tls.ca === undefined ? {} : { ca: readFileSync(ami.tls.ca) }),
-      ...(ami.tls.servername === undefined ? {} : { servername: ami.tls.servername }),
-    },
-  };
 }
 
 function chosenHost(settings: Settings, enterpriseId: string | undefined, hostId: string | undefined): HostSettings {

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadEnterpriseFile } from '../config/load.ts';
+import { defaultDaemon, loadEnterpriseFile } from '../config/load.ts';
 import type { EnterpriseSettings, Settings } from '../config/settings.ts';
 import type { Daemon } from '../daemon.ts';
 import { startDaemon } from '../daemon.ts';
@@ -151,22 +151,15 @@ function demoSettings(emulator: Emulator, amiPort: number, dir: string): Setting
       },
     })),
   };
+  const standard = defaultDaemon(dir);
   return {
     daemon: {
-      file: undefined,
+      ...standard,
       database: { kind: 'embedded', dir: join(dir, 'postgres') },
       log: { level: 'info', format: 'pretty' },
       enterprisesDir: dir,
       instance: 'demo',
-      http: {
-        enabled: false,
-        address: '127.0.0.1',
-        port: 0,
-        publicUrl: undefined,
-        trustProxy: [],
-        health: { address: '127.0.0.1', port: 0 },
-      },
-      agi: undefined,
+      http: { ...standard.http, enabled: false },
     },
     enterprises: [enterprise],
   };

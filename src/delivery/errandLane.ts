@@ -10,6 +10,7 @@ import { type Breaker, allowed, closed, failed, refused, succeeded } from './bre
 import { classify, keepUploadsMs, uploadRetryMs } from './classify.ts';
 import { Ledger } from './ledger.ts';
 import { type Pacer, PacerStopped } from './pacer.ts';
+import { withPatience } from './patience.ts';
 
 /** What the lane of one account needs. */
 export interface ErrandLaneOptions {
@@ -84,12 +85,7 @@ export class ErrandLane {
     this.#stop.abort();
     this.#rouse?.();
     await this.#running;
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#options.patienceMs ?? 8_000);
-    });
-    await Promise.race([Promise.all(this.#jobs), patience]);
-    clearTimeout(timer);
+    await withPatience(Promise.all(this.#jobs), this.#options.patienceMs ?? 8_000);
     await this.#ledger.release([...this.#held.values()]);
   }
 

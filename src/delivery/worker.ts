@@ -11,6 +11,7 @@ import { classify } from './classify.ts';
 import { type Lane } from './lane.ts';
 import { Ledger } from './ledger.ts';
 import { type AccountPacers, PacerStopped, accountPacers } from './pacer.ts';
+import { withPatience } from './patience.ts';
 import { sendPopup } from './popups.ts';
 import { sendUploads } from './uploads.ts';
 
@@ -145,12 +146,7 @@ export class DeliveryWorker {
     this.#stop.abort();
     this.#rouse?.();
     await this.#running;
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#options.patienceMs ?? 8_000);
-    });
-    await Promise.race([this.#jobs.onIdle(), patience]);
-    clearTimeout(timer);
+    await withPatience(this.#jobs.onIdle(), this.#options.patienceMs ?? 8_000);
     // A popup under way may be shown already: its lease ends after its time, so nobody repeats it.
     await this.#ledger.release([...this.#held.values()].filter((row) => row.kind === 'upload'));
   }

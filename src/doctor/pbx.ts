@@ -1,9 +1,8 @@
 /** One Asterisk: can we get in, do we hear what we need, is it the one the configuration means. */
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { AmiAddress, AmiConnection, CloseReason } from '../ami/connection.ts';
 import { channelStem } from '../config/match.ts';
-import { resolveSecret } from '../config/secrets.ts';
+import { amiAddress } from '../config/amiAddress.ts';
 import type { EnterpriseSettings, HostSettings } from '../config/settings.ts';
 import { judgeVersion } from './asteriskVersion.ts';
 import { askEndPoints, judgeEndPoints } from './endpoints.ts';
@@ -39,7 +38,7 @@ export async function examinePbx(
   const findings = new Findings('pbx', `${enterprise.id}/${host.id}`);
   let address: AmiAddress;
   try {
-    address = addressOf(host);
+    address = amiAddress(host);
   } catch (error) {
     findings.fail('login', `the password cannot be had: ${wordsOf(error)}`, secretFix(host.ami.secret));
     return { findings: findings.all, identity: undefined };
@@ -47,20 +46,6 @@ export async function examinePbx(
   const { done, refused } = await withSession(address, (session) => look(session, enterprise, host, options, findings));
   if (refused !== undefined) findings.fail('login', ...explain(refused, host));
   return { findings: findings.all, identity: done };
-}
-
-function addressOf({ ami }: HostSettings): AmiAddress {
-  return {
-    host: ami.address,
-    port: ami.port,
-    username: ami.user,
-    secret: resolveSecret(ami.secret),
-    tls: ami.tls && {
-      ...(ami.tls.ca === undefined ? {} : { ca: readFileSync(ami.tls.ca) }),
-      ...(ami.tls.servername === undefined ? {} : { servername: ami.tls.servername }),
-    },
-    allowPlaintext: ami.allowPlaintextLogin,
-  };
 }
 
 async function look(

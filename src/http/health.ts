@@ -4,6 +4,7 @@ import type { Logger } from '../log.ts';
 import type { Db } from '../store/database.ts';
 import { type DropTotal, dropTotals } from '../store/drops.ts';
 import { type GapFigure, type OutboxFigure, answers, gapFigures, outboxFigures } from '../store/figures.ts';
+import { within } from './deadline.ts';
 import type { Buckets, HttpFigures, Tally } from './figures.ts';
 import { METRICS_TYPE, exposition, sample, type Sample } from './metrics.ts';
 import { ProcessFigures } from './process.ts';
@@ -85,10 +86,7 @@ export async function healthHttp(options: HealthOptions): Promise<FastifyInstanc
     gaps: await gapFigures(db),
     drops: await dropTotals(db),
   }));
-  const ping = kept(1_000, async () => {
-    const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), PROBE_MS).unref());
-    return Promise.race([answers(db), late]);
-  });
+  const ping = kept(1_000, () => within(PROBE_MS, answers(db), () => false));
 
   app.get('/livez', probed, (_request, reply) => reply.type('text/plain').send('ok\n'));
 

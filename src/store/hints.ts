@@ -108,18 +108,3 @@ export async function delayDirty(
     .where('crm_id', '=', String(id))
     .execute();
 }
-
-/** How many wait to be read, and since when. */
-export async function dirtyCounts(
-  db: Db,
-  enterprise: string,
-): Promise<{ kind: DirtyKind; count: number; oldest: Date }[]> {
-  const rows = await db
-    .selectFrom('dirty_entities')
-    .select((eb) => ['kind', eb.fn.countAll<string>().as('count'), eb.fn.min('marked_at').as('oldest')])
-    .where('enterprise', '=', enterprise)
-    .groupBy('kind')
-    .orderBy('kind')
-    .execute();
-  return rows.map((row) => ({ ...row, count: Number(row.count) }));
-}
