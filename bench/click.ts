@@ -1,65 +1,32 @@
-import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { silentLog } from '../src/log.ts';
 import { projectRoot } from '../src/root.ts';
 import { ensureCredentials } from '../src/store/credentials.ts';
 import { openStore } from '../src/store/database.ts';
-import { startEmbedded } from '../src/store/embedded.ts';
 import { migrateDatabase } from '../src/store/migrations.ts';
-import { Crms } from '../test/faults/crms.ts';
-import { DaemonProcess, didsOf } from '../test/faults/daemon.ts';
 import { Pbx } from '../test/support/pbx.ts';
-import { extensions, type Pace } from '../test/support/pbxCalls.ts';
-import { PbxLoad } from '../test/support/pbxLoad.ts';
-import { Chance } from '../test/support/pbxRandom.ts';
+import { extensions } from '../test/support/pbxCalls.ts';
 import type { BenchResult } from './ami.ts';
+import { pass, tenants, underLoad } from './stage.ts';
 
-const tenants = 20;
-const eventsPerSecond = 2_000;
-const eventsPerCall = 32;
-const pace: Pace = { ring: [3_000, 7_000], talk: [4_000, 14_000] };
-const warmUpMs = 20_000;
 const clicksPerSecond = 10;
 
 /**
  * Clicks over HTTP while 20 PBXs say 2,000 events a second: from the request to the bytes of the Originate on the PBX's socket, and
  * to the answer. The customer is nobody's the first time: each click asks the CRM who that is.
  */
-export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult[]> {
-  const root = projectRoot();
-  await promisify(execFile)(process.execPath, [join(root, 'scripts/build.mjs')]);
-  const dir = await mkdtemp(join(tmpdir(), 'asterisk-retailcrm-click-'));
-  await chmod(dir, 0o755); // PostgreSQL does not run as root: its user must get through
-  const server = await startEmbedded({ dataDir: join(dir, 'postgres'), log: silentLog });
-  const ids = Array.from({ length: tenants }, (_, index) => `tenant${index + 1}`);
-  const crms = await Crms.start(ids);
-  const hosts = await Promise.all(
-    ids.map(async (id, index) => {
-      const pbx = await Pbx.start();
-      const callsPerSecond = eventsPerSecond / eventsPerCall / tenants;
-      const load = new PbxLoad({ pbx, chance: new Chance(index + 1), callsPerSecond, pace, dids: didsOf(index) });
-      return { id, pbx, load };
-    }),
-  );
-  const daemon = await DaemonProcess.prepare({
-    ...{ main: join(root, 'dist/main.js'), dir, databaseUrl: server.url },
-    tenants: hosts.map(({ id, pbx }) => ({
-      ...{ id, crmUrl: crms.url(id), crmKey: `${id}-key`, clicks: true },
-      hosts: [{ id: `pbx-${id}`, port: pbx.port, user: pbx.user, secret: pbx.secret }],
-    })),
-  });
-  try {
-    const clientIds = await credentials(server.url, ids);
-    daemon.start();
-    await Promise.all(hosts.map(({ pbx }) => pbx.synced()));
+export function run({ smoke }: { smoke: boolean }): Promise<BenchResult[]> {
+  return underLoad({ clicks: true, level: 'info' }, async (stage) => {
+    const { hosts, daemon } = stage;
+    const clientIds = await credentials(
+      stage.databaseUrl,
+      hosts.map(({ id }) => id),
+    );
+    await stage.start();
     const listening = await daemon.says(/^http: listening$/, 20_000);
     const address = /"address":"([^"]+)"/.exec(listening.text)?.[1] ?? '';
-    for (const { load } of hosts) load.start();
-    await pass(warmUpMs);
-    const before = hosts.reduce((sum, { pbx }) => sum + pbx.events, 0);
+    await stage.warmUp();
+    const before = stage.events();
     const from = performance.now();
     const clicks: Promise<Click | string>[] = [];
     const seconds = smoke ? 10 : 60;
@@ -72,16 +39,8 @@ export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult[]>
     const made = all.filter((one) => typeof one !== 'string');
     const failed = all.find((one) => typeof one === 'string');
     if (failed !== undefined) throw new Error(`${all.length - made.length} of ${all.length} clicks failed: ${failed}`);
-    const events = hosts.reduce((sum, { pbx }) => sum + pbx.events, 0) - before;
-    return figures(made, events / ((performance.now() - from) / 1000));
-  } finally {
-    for (const { load } of hosts) load.abandon();
-    await daemon.terminate().finally(() => daemon.kill());
-    await Promise.all(hosts.map(({ pbx }) => pbx.close()));
-    await crms.stop();
-    await server.stop();
-    await rm(dir, { recursive: true, force: true });
-  }
+    return figures(made, (stage.events() - before) / ((performance.now() - from) / 1000));
+  });
 }
 
 /** Milliseconds from the request. */
@@ -128,8 +87,4 @@ function figures(made: readonly Click[], events: number): BenchResult[] {
     { name: 'click: request → Originate on the socket p99', value: p99, unit: 'ms', target: '≤ 150', ok: p99 <= 150 },
     { name: 'click: request → answer p99', value: rank('answer', 0.99), unit: 'ms' },
   ];
-}
-
-function pass(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 }

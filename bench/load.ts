@@ -1,27 +1,7 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm, chmod } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { silentLog } from '../src/log.ts';
-import { projectRoot } from '../src/root.ts';
-import { startEmbedded } from '../src/store/embedded.ts';
-import { Crms } from '../test/faults/crms.ts';
-import { DaemonProcess, didsOf } from '../test/faults/daemon.ts';
-import { Pbx } from '../test/support/pbx.ts';
-import type { Pace } from '../test/support/pbxCalls.ts';
-import { PbxLoad } from '../test/support/pbxLoad.ts';
-import { Chance } from '../test/support/pbxRandom.ts';
+import type { Crms } from '../test/faults/crms.ts';
+import type { DaemonProcess } from '../test/faults/daemon.ts';
 import type { BenchResult } from './ami.ts';
-
-/** The CRM takes 40 popups and uploads a second of one account: with 20 accounts its limit is not what is measured. */
-const tenants = 20;
-/** All tenants together; a call says about 32 events in about 15 s, so that 1,000 calls are under way at 2,000 events/s. */
-const eventsPerSecond = 2_000;
-const eventsPerCall = 32;
-const pace: Pace = { ring: [3_000, 7_000], talk: [4_000, 14_000] };
-/** Longest calls of this pace: after so long as many end as begin. */
-const warmUpMs = 20_000;
+import { type BenchHost, pass, tenants, underLoad } from './stage.ts';
 
 /**
  * The load alone, and in a full run once more with a look-up of every caller, each a number the CRM is asked for the first time:
@@ -48,34 +28,14 @@ interface Measured {
   vitals: Vitals;
 }
 
-/**
- * The daemon as a process of its own against a real PostgreSQL (fsync on), 20 simulated PBXs in 20 enterprises with a CRM emulator
- * each, everything else of the bench in this process.
- */
-async function measure(smoke: boolean, lookup: boolean): Promise<Measured> {
-  const root = projectRoot();
-  await promisify(execFile)(process.execPath, [join(root, 'scripts/build.mjs')]);
-  const dir = await mkdtemp(join(tmpdir(), 'asterisk-retailcrm-load-'));
-  await chmod(dir, 0o755); // PostgreSQL does not run as root: its user must get through
-  const server = await startEmbedded({ dataDir: join(dir, 'postgres'), log: silentLog });
-  const ids = Array.from({ length: tenants }, (_, index) => `tenant${index + 1}`);
-  const crms = await Crms.start(ids);
-  const hosts = await Promise.all(ids.map(async (id, index) => host(id, index)));
-  const daemon = await DaemonProcess.prepare({
-    ...{ main: join(root, 'dist/main.js'), dir, databaseUrl: server.url, level: 'debug' },
-    tenants: hosts.map(({ id, pbx }) => ({
-      ...{ id, crmUrl: crms.url(id), crmKey: `${id}-key`, lookup },
-      hosts: [{ id: `pbx-${id}`, port: pbx.port, user: pbx.user, secret: pbx.secret }],
-    })),
-  });
-  try {
-    daemon.start();
-    await Promise.all(hosts.map(({ pbx }) => pbx.synced()));
-    for (const { load } of hosts) load.start();
-    await pass(warmUpMs);
+function measure(smoke: boolean, lookup: boolean): Promise<Measured> {
+  return underLoad({ lookup, level: 'debug' }, async (stage) => {
+    const { hosts, crms, daemon } = stage;
+    await stage.start();
+    await stage.warmUp();
     const from = Date.now();
     daemon.lines.length = 0;
-    const before = hosts.reduce((sum, { pbx }) => sum + pbx.events, 0);
+    const before = stage.events();
     let live = 0;
     for (let second = 0; second < (smoke ? 10 : 60); second++) {
       await pass(1000);
@@ -85,7 +45,7 @@ async function measure(smoke: boolean, lookup: boolean): Promise<Measured> {
       );
     }
     const to = Date.now();
-    const events = hosts.reduce((sum, { pbx }) => sum + pbx.events, 0) - before;
+    const events = stage.events() - before;
     await daemon.says(/^vitals$/, 11_000);
     return {
       events: events / ((to - from) / 1000),
@@ -93,30 +53,7 @@ async function measure(smoke: boolean, lookup: boolean): Promise<Measured> {
       popups: popupDelays(hosts, crms, from, to),
       vitals: vitalsOf(daemon),
     };
-  } finally {
-    for (const { load } of hosts) load.abandon();
-    await daemon.terminate().finally(() => daemon.kill());
-    await Promise.all(hosts.map(({ pbx }) => pbx.close()));
-    await crms.stop();
-    await server.stop();
-    await rm(dir, { recursive: true, force: true });
-  }
-}
-
-interface BenchHost {
-  id: string;
-  pbx: Pbx;
-  load: PbxLoad;
-}
-
-async function host(id: string, index: number): Promise<BenchHost> {
-  const pbx = await Pbx.start();
-  const callsPerSecond = eventsPerSecond / eventsPerCall / tenants;
-  return {
-    id,
-    pbx,
-    load: new PbxLoad({ pbx, chance: new Chance(index + 1), callsPerSecond, pace, dids: didsOf(index) }),
-  };
+  });
 }
 
 /** From the moment a bell began on the PBX to the popup's arrival at the CRM, milliseconds, sorted. */
@@ -180,8 +117,4 @@ function figures({ events, live, popups, vitals }: Measured): BenchResult[] {
 
 function atMost(name: string, value: number, target: number, unit: string): BenchResult {
   return { name, value, unit, target: `≤ ${target}`, ok: value <= target };
-}
-
-function pass(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
