@@ -29,7 +29,7 @@ const httpSchema = z
     health: z
       .strictObject({
         address: address.default('127.0.0.1').describe('Its address. Default 127.0.0.1.'),
-        port: port.default(8020).describe('Its TCP port, 0 to 65535; 0: any free one. Default 8020.'),
+        port: port.default(8021).describe('Its TCP port, 0 to 65535; 0: any free one. Default 8021.'),
       })
       .prefault({})
       .describe('Health and metrics, for those who watch the daemon.'),

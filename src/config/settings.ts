@@ -54,7 +54,7 @@ export interface HttpSettings {
   readonly publicUrl: string | undefined;
   /** Addresses or CIDR ranges of proxies whose `X-Forwarded-For` is believed. */
   readonly trustProxy: readonly string[];
-  /** Health and metrics. Default 127.0.0.1:8020; never reachable from outside unless configured so. */
+  /** Health and metrics. Default 127.0.0.1:8021; never reachable from outside unless configured so. */
   readonly health: { readonly address: string; readonly port: number };
 }
 
