@@ -2,6 +2,7 @@
 import type { Emulator } from '../../../src/sandbox/emulator.ts';
 import type { Asterisk } from './asterisk.ts';
 import { phoneSecret } from './conf/sip.ts';
+import { field, type Message } from './manager.ts';
 import { SipAgent } from './sip/agent.ts';
 
 /** A telephone of an employee. */
@@ -9,6 +10,8 @@ export interface Phone {
   /** Its extension. */
   ext: string;
   agent: SipAgent;
+  /** Takes it off the PBX (`false`) or puts it back; resolves when Asterisk's device state says so. */
+  registered(yes: boolean): Promise<void>;
 }
 
 /** What may happen to our daemon in the middle of a scenario. */
@@ -65,19 +68,29 @@ export async function openLab(
   const device = async (ext: string, number: number): Promise<Phone> => {
     const agent = await open(network.device(number), { user: ext, secret: phoneSecret(ext) });
     await agent.register();
-    return { ext, agent };
+    return { ext, agent, registered: (yes) => turn(asterisk, ext, agent, yes) };
   };
   const close = (): void => agents.forEach((agent) => agent.close());
   try {
-    const [phone150, phone151, phone152] = [
-      await device('150', 150),
-      await device('151', 151),
-      await device('152', 152),
-    ];
+    const phones = [await device('150', 150), await device('151', 151), await device('152', 152)] as const;
+    for (const { ext } of phones) await asterisk.manager.event('DeviceStateChange', isDevice(ext, true));
+    const [phone150, phone151, phone152] = phones;
     const [by, ru] = [await open(network.providerBy), await open(network.providerRu)];
     return { lab: { asterisk, daemon, by, ru, phone150, phone151, phone152, secondDevice: device }, close };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+// Asterisk answers a REGISTER before the state of the device follows: whoever asks in between hears the old one.
+async function turn(asterisk: Asterisk, ext: string, agent: SipAgent, on: boolean): Promise<void> {
+  const told = asterisk.manager.nextEvent('DeviceStateChange', isDevice(ext, on));
+  await (on ? agent.register() : agent.unregister());
+  await told;
+}
+
+function isDevice(ext: string, on: boolean): (message: Message) => boolean {
+  return (message) =>
+    field(message, 'Device').endsWith(`/${ext}`) && (field(message, 'State') === 'UNAVAILABLE') !== on;
 }

@@ -122,13 +122,13 @@ export const clickScenarios: Scenario[] = [
     play: async (lab) => {
       const daemon = daemonOf(lab);
       const click = (code: string, phone: string) => daemon.api('makecallexternal', { code, phone });
-      await lab.phone151.agent.unregister();
+      await lab.phone151.registered(false);
       answers(await click('151', '+375290000606'), 409, 'not_registered');
       answers(await click('150', '+4420794601234'.slice(0, 13)), 403, 'not_allowed');
       answers(await click('150', '112'), 403, 'not_allowed');
       answers(await click('199', '+375290000606'), 404, 'unknown_extension');
       answers(await click('150', '+375290000606,1'), 400);
-      await lab.phone151.agent.register();
+      await lab.phone151.registered(true);
       answers(await click('151', '+375290000606'), 200);
       const phone = await picksUp(lab.phone151, 300);
       const customer = await outsidePicksUp(lab.by, '+375290000606', 300);
