@@ -27,7 +27,8 @@ const channelName = /^[A-Za-z0-9]+\/[A-Za-z0-9_.@:;+*#/-]{1,200}$/;
 const deviceName = /^[A-Za-z0-9]+\/[A-Za-z0-9_.@+*#/-]{1,100}$/;
 /** Our own names of clicks and channels: no character that means anything to the dial plan. */
 const ownId = /^[A-Za-z0-9_-]{1,64}$/;
-const variableName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
+// PJSIP_HEADER is the one function among them: a header of the very INVITE, which leaves before any dial plan runs.
+const variableName = /^(?:[A-Za-z_][A-Za-z0-9_]{0,63}|PJSIP_HEADER\(add,[A-Za-z][A-Za-z0-9-]{0,39}\))$/;
 const queueName = /^[A-Za-z0-9_.-]{1,80}$/;
 
 /** Longest name a phone is asked to show, in characters: SIP phones show about 20. */

@@ -25,8 +25,11 @@ export const clickToCallSchema = z
       .strictObject({
         variable: z
           .string()
-          .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'must be the name of a channel variable')
-          .describe('Name of a channel variable, such as SIPADDHEADER51 or one your dial plan reads.'),
+          .regex(
+            /^(?:[A-Za-z_][A-Za-z0-9_]{0,63}|PJSIP_HEADER\(add,[A-Za-z][A-Za-z0-9-]{0,39}\))$/,
+            'must be the name of a channel variable, or PJSIP_HEADER(add,NAME)',
+          )
+          .describe('PJSIP_HEADER(add,NAME) for PJSIP, SIPADDHEADER51 for chan_sip, or another channel variable.'),
         value: z
           .string()
           .regex(/^[^\p{Cc},]{1,200}$/u, 'must be 1 to 200 characters without commas: AMI splits variables there')

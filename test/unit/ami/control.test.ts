@@ -50,6 +50,18 @@ describe('what is written', () => {
       ],
     },
     {
+      words: 'a click that her PJSIP phone answers by itself',
+      built: originate({
+        ...click,
+        variables: { 'PJSIP_HEADER(add,Alert-Info)': '<info@shop>;info=alert-autoanswer' },
+      }),
+      lines: [
+        ...['Action: Originate', 'Channel: PJSIP/150', 'Context: from-internal', 'Exten: +375291112233', 'Priority: 1'],
+        ...['Timeout: 30000', 'CallerID: "Anna" <+375291112233>', 'Async: true', 'ChannelId: crm-1'],
+        'Variable: PJSIP_HEADER(add,Alert-Info)=<info@shop>;info=alert-autoanswer',
+      ],
+    },
+    {
       words: 'somebody listens',
       built: chanSpy(spy),
       lines: [
@@ -133,6 +145,8 @@ describe('what is refused', () => {
     { words: 'channelId', built: originate({ ...click, channelId: 'crm 1' }) },
     { words: 'variables', built: originate({ ...click, variables: { A: '1,B=2' } }) },
     { words: 'variables', built: originate({ ...click, variables: { 'SHELL(id)': '1' } }) },
+    { words: 'variables', built: originate({ ...click, variables: { 'PJSIP_HEADER(add,A),SHELL(id)': '1' } }) },
+    { words: 'variables', built: originate({ ...click, variables: { 'PJSIP_HEADER(read,A)': '1' } }) },
     { words: 'target', built: chanSpy({ ...spy, target: 'PJSIP/150,qEbX' }) },
     { words: 'target', built: chanSpy({ ...spy, target: '' }) },
     { words: 'channel', built: hangup('/PJSIP.*/') },

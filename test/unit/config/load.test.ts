@@ -81,6 +81,13 @@ describe('settings', () => {
     expect(loadEnterpriseFile(join(dir, 'acme.yaml')).hosts[0]?.ami.port).toBe(port);
   });
 
+  test.each(['SIPADDHEADER51', '__ANSWER_IT', 'PJSIP_HEADER(add,Alert-Info)'])('auto-answer by %s', (variable) => {
+    const part = `click_to_call: { auto_answer: { variable: '${variable}', value: 'x;info=alert-autoanswer' } } # {`;
+    const dir = directory({ 'acme.yaml': exampleText(['# click_to_call: {', part]) });
+    const { clickToCall } = loadEnterpriseFile(join(dir, 'acme.yaml'));
+    expect(clickToCall?.autoAnswer).toEqual({ variable, value: 'x;info=alert-autoanswer' });
+  });
+
   test('a base URL has no slash at its end', () => {
     const dir = directory({ 'acme.yaml': exampleText(['retailcrm.example', 'retailcrm.example//']) });
     expect(loadEnterpriseFile(join(dir, 'acme.yaml')).retailcrm.url).toBe('https://acme.retailcrm.example');
@@ -135,6 +142,12 @@ describe('a mistake is told at its place, with what would be right', () => {
       '# click_to_call: {',
       'click_to_call: { auto_answer: { variable: SIPADDHEADER51, value: "a,b" } } # {',
       expect.stringContaining('click_to_call.auto_answer.value: must be 1 to 200 characters without commas'),
+    ],
+    [
+      'an auto-answer variable that is another function of the dial plan',
+      '# click_to_call: {',
+      'click_to_call: { auto_answer: { variable: SHELL(id), value: x } } # {',
+      expect.stringContaining('click_to_call.auto_answer.variable: must be the name of a channel variable, or'),
     ],
     [
       'a kind of call that does not exist',
