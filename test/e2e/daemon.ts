@@ -14,7 +14,8 @@ import { crmDisagreements, type KnownCall, logged } from './crm.ts';
 import { agiPort } from './lab/conf/example.ts';
 import type { ManagerUser } from './lab/conf/setup.ts';
 import { adopt, output, type Running, start } from './lab/process.ts';
-import { deadline, later, pass } from './lab/wait.ts';
+import { type Line, openProxy, type Proxy } from './lab/proxy.ts';
+import { deadline, type Later, later, pass } from './lab/wait.ts';
 
 /** The PBX the daemon shall watch, and the test's name for its directories. */
 export interface DaemonOptions {
@@ -24,6 +25,8 @@ export interface DaemonOptions {
   /** Address for FastAGI: the one the dial plan asks. */
   agi: string;
   name: string;
+  /** Further keys of `click_to_call`, as YAML; they win over those of every test. */
+  click: Readonly<Record<string, unknown>>;
 }
 
 /** Where the daemons of a run live: one database server, one directory, one build. */
@@ -34,9 +37,12 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
-const syncMs = 20_000;
-const deliverMs = 15_000;
+// On a busy machine Node alone needs seconds to start.
+const syncMs = 40_000;
+const deliverMs = 30_000;
 const commandMs = 60_000;
+/** What the CRM's triggers send along. */
+const hookSecret = 'e2e-trigger-secret-of-the-shop';
 /** Anything doubled or invented would arrive within this time after the last expected record, milliseconds. */
 const settleMs = 500;
 
@@ -108,12 +114,17 @@ export class DaemonUnderTest {
   readonly #ami: DaemonOptions['ami'];
   readonly #phones: string;
   readonly #agi: string;
+  readonly #click: DaemonOptions['click'];
   #port = 0;
   #crm: Emulator | undefined;
+  /** The way to the CRM. */
+  #crmProxy: Proxy | undefined;
   #process: Running | undefined;
   /** How often it said that the host is in sync, and who waits for the next time. */
   #syncs = 0;
   #onSync: (() => void) | undefined;
+  /** Who waits for a line of its log. */
+  readonly #listening = new Map<Later<undefined>, string>();
 
   constructor(main: string, dir: string, databaseUrl: string, options: DaemonOptions) {
     this.#main = main;
@@ -122,6 +133,7 @@ export class DaemonUnderTest {
     this.#ami = options.ami;
     this.#phones = options.phones;
     this.#agi = options.agi;
+    this.#click = options.click;
   }
 
   /** The emulated CRM, for switches and further questions. */
@@ -134,6 +146,7 @@ export class DaemonUnderTest {
     const users = [5, 6, 7].map((id) => ({ id }));
     const accounts = [{ name: 'e2e', key: 'e2e-key', users, codes: null }];
     this.#crm = await startEmulator({ port: 0, seed: { accounts } });
+    this.#crmProxy = await openProxy({ host: '127.0.0.1', port: this.#crm.port }, await portToBe());
     await mkdir(join(this.#dir, 'enterprises'), { recursive: true });
     // The CRM is told the address before the daemon listens, and it stays over a restart.
     this.#port = await portToBe();
@@ -157,6 +170,37 @@ agi: { address: ${this.#agi}, port: ${agiPort} }
     const { status, body, error } = await this.crm.callbacks.click(this.crm.account(), { userId, phone });
     if (status === undefined) throw new Error(`the daemon did not answer a click: ${error ?? ''}`);
     return { status, body };
+  }
+
+  /** A trigger of the CRM, as docs/api.md has it built, tells of an edited order. */
+  async hint(orderId: number): Promise<HttpAnswer> {
+    const account = this.crm.account();
+    const order = account.orders.get(orderId);
+    if (order === undefined) throw new Error(`the CRM has no order ${orderId}`);
+    const [module] = account.modules.values();
+    const trigger = {
+      url: `http://127.0.0.1:${this.#port}/retailcrm/webhook`,
+      method: 'POST' as const,
+      parameters: {
+        ...{ event: 'order.edit', id: '{{ order.getId() }}' },
+        ...{ clientId: module?.clientId ?? '', secret: hookSecret },
+      },
+    };
+    const { status, body, error } = await this.crm.callbacks.trigger(account, trigger, { order });
+    if (status === undefined) throw new Error(`the daemon did not answer a trigger: ${error ?? ''}`);
+    return { status, body };
+  }
+
+  /** How the CRM is to be reached from now on. */
+  async crmLine(line: Line): Promise<void> {
+    await this.#crmProxy?.turn(line);
+  }
+
+  /** Resolves with the next line of its log, from now on, that holds the text. */
+  async says(text: string): Promise<void> {
+    const said = later<undefined>();
+    this.#listening.set(said, text);
+    await deadline(said.promise, syncMs, `the daemon to say "${text}"`).finally(() => this.#listening.delete(said));
   }
 
   /** A script of the shop asks the daemon's API. */
@@ -233,6 +277,7 @@ agi: { address: ${this.#agi}, port: ${agiPort} }
     );
     process?.signal('SIGKILL');
     await process?.exited;
+    this.#crmProxy?.close();
     await this.#crm?.stop();
     return late ? [`the daemon did not end within 16 s of SIGTERM\n${await this.logTail()}`] : [];
   }
@@ -250,6 +295,7 @@ agi: { address: ${this.#agi}, port: ${agiPort} }
         unfinished = lines.pop() ?? '';
         for (const line of lines) {
           for (const word of missing) if (line.includes(word)) missing.delete(word);
+          for (const [said, text] of this.#listening) if (line.includes(text)) said.resolve(undefined);
           if (!line.includes('connected and synced')) continue;
           this.#syncs += 1;
           this.#onSync?.();
@@ -277,6 +323,7 @@ agi: { address: ${this.#agi}, port: ${agiPort} }
       E2E_DATABASE_URL: this.#url,
       E2E_CRM_KEY: 'e2e-key',
       E2E_AMI_SECRET: this.#ami.secret,
+      E2E_HOOK_SECRET: hookSecret,
     };
   }
 
@@ -294,12 +341,18 @@ name: E2E
 country: BY
 timezone: Europe/Minsk
 retailcrm:
-  url: ${this.crm.url}
+  url: http://127.0.0.1:${this.#crmProxy?.port}
   allow_insecure: true
   key: { env: E2E_CRM_KEY }
+  webhook_secret: { env: E2E_HOOK_SECRET }
   module: {}
 statuses: { to_pbx: true, to_crm: true, interface: '${this.#phones}' }
-click_to_call: { channel: '${this.#phones}', timeout_seconds: 12 }
+click_to_call: ${JSON.stringify({ channel: this.#phones, timeout_seconds: 12, ...this.#click })}
+customers:
+  order_rules:
+    - { status: call-back, action: call }
+    - { status: complete, action: pause }
+    - { status: cancel-other, action: notify, text: '{customer} cancelled order {order} ({status})' }
 hosts:
   - id: pbx1
     ami: { address: ${this.#ami.host}, port: ${this.#ami.port}, user: ${this.#ami.user}, secret: { env: E2E_AMI_SECRET } }

@@ -73,6 +73,7 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
         phones: phoneDial(driver, '{extension}'),
         agi: asterisk.network.pbx,
         name: test.name,
+        click: scenario.click?.(driver) ?? {},
       });
       daemon = under;
       trouble = {
@@ -81,6 +82,9 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<strin
         restart: () => under.restart(),
         synced: (before) => under.synced(before),
         click: (user, phone) => under.click(user, phone),
+        hint: (orderId) => under.hint(orderId),
+        crmLine: (line) => under.crmLine(line),
+        says: (text) => under.says(text),
         api: (path, parameters) => under.api(path, parameters),
         command: (...args) => under.command(...args),
         get crm() {

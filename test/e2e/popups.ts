@@ -21,7 +21,8 @@ export function popupProblems(
   for (const one of seen) {
     const call = calls.get(one.call);
     if (call?.logToCrm !== true) problems.push(`${one.code} saw a popup of ${one.call}, which is no call for the CRM`);
-    else problems.push(...wrongWith(one, call).map((wrong) => `${one.code}, ${call.customerPhone}: ${wrong}`));
+    else if (call.popupsUnsure !== true)
+      problems.push(...wrongWith(one, call).map((wrong) => `${one.code}, ${call.customerPhone}: ${wrong}`));
   }
   for (const [id, call] of calls) {
     const shown = new Set(seen.filter((one) => one.call === id).map(({ code }) => code));
@@ -65,7 +66,7 @@ function wrongWith({ code, events }: Seen, call: ExpectedCall): string[] {
 
 /** Employees who must have seen the call. */
 function due(call: ExpectedCall): Set<string> {
-  if (!call.logToCrm) return new Set();
+  if (!call.logToCrm || call.popupsUnsure === true) return new Set();
   if (call.direction === 'out') return new Set(call.customerLegAt === null ? [] : [call.initiatedBy ?? '']);
   // Refused or forwarded at once: over before a popup is due. A consultation is an internal call until it is joined.
   const brief = new Set(['busy', 'forwarded']);

@@ -1,8 +1,11 @@
 /** What a scenario gets: a running PBX, its phones, and the outside world. */
 import type { Emulator } from '../../../src/sandbox/emulator.ts';
 import type { Asterisk } from './asterisk.ts';
+import { phoneDial } from './conf/setup.ts';
+import { phoneQueues } from './conf/shop.ts';
 import { phoneSecret } from './conf/sip.ts';
-import { field, type Message } from './manager.ts';
+import { field, type Manager, type Message } from './manager.ts';
+import type { Line } from './proxy.ts';
 import { SipAgent } from './sip/agent.ts';
 
 /** A telephone of an employee. */
@@ -10,7 +13,7 @@ export interface Phone {
   /** Its extension. */
   ext: string;
   agent: SipAgent;
-  /** Takes it off the PBX (`false`) or puts it back; resolves when Asterisk's device state says so. */
+  /** Takes it off the PBX (`false`) or puts it back; resolves when Asterisk's device state and its queues say so. */
   registered(yes: boolean): Promise<void>;
 }
 
@@ -24,6 +27,12 @@ export interface DaemonTrouble {
   restart(): Promise<void>;
   /** Somebody clicks on a number in the CRM; what the daemon answered. */
   click(userId: number, phone: string): Promise<{ status: number; body: string }>;
+  /** A trigger of the CRM tells that an order was edited; what the daemon answered. */
+  hint(orderId: number): Promise<{ status: number; body: string }>;
+  /** The CRM can be reached, is not there, or takes connections and never answers. */
+  crmLine(line: Line): Promise<void>;
+  /** Resolves with the next line of its log, from now on, that holds the text. */
+  says(text: string): Promise<void>;
   /** A script asks the daemon's API: `transfer`, `monitor`, `hangup`, … */
   api(path: string, parameters: Readonly<Record<string, string>>): Promise<{ status: number; body: string }>;
   /** Runs another command of the program on its configuration. */
@@ -73,7 +82,7 @@ export async function openLab(
   const close = (): void => agents.forEach((agent) => agent.close());
   try {
     const phones = [await device('150', 150), await device('151', 151), await device('152', 152)] as const;
-    for (const { ext } of phones) await asterisk.manager.event('DeviceStateChange', isDevice(ext, true));
+    for (const { ext } of phones) await knownAs(asterisk, ext, true, (...wanted) => asterisk.manager.event(...wanted));
     const [phone150, phone151, phone152] = phones;
     const [by, ru] = [await open(network.providerBy), await open(network.providerRu)];
     return { lab: { asterisk, daemon, by, ru, phone150, phone151, phone152, secondDevice: device }, close };
@@ -83,14 +92,27 @@ export async function openLab(
   }
 }
 
-// Asterisk answers a REGISTER before the state of the device follows: whoever asks in between hears the old one.
+// Asterisk answers a REGISTER before the state of the device follows, and the queues hear of it later still: whoever asks
+// or calls in between meets the old state.
 async function turn(asterisk: Asterisk, ext: string, agent: SipAgent, on: boolean): Promise<void> {
-  const told = asterisk.manager.nextEvent('DeviceStateChange', isDevice(ext, on));
+  const told = knownAs(asterisk, ext, on, (...wanted) => asterisk.manager.nextEvent(...wanted));
   await (on ? agent.register() : agent.unregister());
   await told;
 }
 
-function isDevice(ext: string, on: boolean): (message: Message) => boolean {
-  return (message) =>
-    field(message, 'Device').endsWith(`/${ext}`) && (field(message, 'State') === 'UNAVAILABLE') !== on;
+/** Resolves when device state and every queue the phone is a member of have it registered, or not. */
+async function knownAs(asterisk: Asterisk, ext: string, on: boolean, event: Manager['event']): Promise<void> {
+  const device = phoneDial(asterisk.driver, ext);
+  const reachable = (away: string[], name: string) => (message: Message) => !away.includes(field(message, name)) === on;
+  const state = reachable(['UNAVAILABLE'], 'State');
+  const member = reachable(['0', '4', '5'], 'Status'); // unknown, invalid, unavailable
+  await Promise.all([
+    event('DeviceStateChange', (message) => field(message, 'Device') === device && state(message)),
+    ...phoneQueues.map((queue) =>
+      event(
+        'QueueMemberStatus',
+        (message) => field(message, 'Queue') === queue && field(message, 'Interface') === device && member(message),
+      ),
+    ),
+  ]);
 }

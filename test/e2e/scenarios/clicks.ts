@@ -1,24 +1,25 @@
 /** Clicks on a number in the CRM: the daemon is asked over HTTP and asks Asterisk; the phones tell what came of it. */
-import type { DaemonTrouble, Lab } from '../lab/lab.ts';
+import type { Lab } from '../lab/lab.ts';
 import type { Call } from '../lab/sip/call.ts';
 import { pass } from '../lab/wait.ts';
+import { answers, daemonOf, knows } from './ask.ts';
 import { type ExpectedCall, outbound, rang, type Scenario } from './expect.ts';
 import { hangUp, outsidePicksUp, picksUp, rings, talkMs } from './play.ts';
 
 /** User of 150 in the lab's CRM. */
 const user150 = 5;
 
-/** The daemon of the scenario; these are not played without. */
-export function daemonOf(lab: Lab): DaemonTrouble {
-  if (lab.daemon === undefined) throw new Error('this scenario needs the daemon');
-  return lab.daemon;
-}
-
-/** Throws unless the daemon gave this answer. */
-export function answers(reply: { status: number; body: string }, status: number, word = ''): void {
-  if (reply.status === status && reply.body.includes(word)) return;
-  throw new Error(`the daemon answered ${reply.status} ${reply.body}, expected ${status} ${word}`);
-}
+/** Each driver's way to put a header into the employee's INVITE, as docs/click-to-call.md has it. */
+const autoAnswer = {
+  pjsip: {
+    ...{ name: 'Alert-Info', value: '<http://pbx.example>;info=alert-autoanswer' },
+    setting: { variable: 'PJSIP_HEADER(add,Alert-Info)', value: '<http://pbx.example>;info=alert-autoanswer' },
+  },
+  sip: {
+    ...{ name: 'Call-Info', value: '<sip:pbx.example>;answer-after=0' },
+    setting: { variable: 'SIPADDHEADER51', value: 'Call-Info: <sip:pbx.example>;answer-after=0' },
+  },
+};
 
 /** What 150's phone shows must hold all of this. */
 function shows(phone: Call, ...words: string[]): void {
@@ -46,12 +47,34 @@ export const clickScenarios: Scenario[] = [
     chansip: true,
     play: async (lab) => {
       const to = '+375290000101';
+      // A click waits a tenth of a second for the name, and no longer.
+      await knows(daemonOf(lab), to, '152');
       answers(await daemonOf(lab).click(user150, '8 (029) 000-01-01'), 200);
       const phone = await rings(lab.phone150);
       shows(phone, to, 'Anna Lisitsa');
       await pass(500);
       await phone.answer();
       const customer = await outsidePicksUp(lab.by, to, 800);
+      await pass(talkMs);
+      await hangUp(customer, phone);
+      return [clicked(lab, phone, customer, to, {})];
+    },
+  },
+  {
+    name: 'crm_click_auto_answer',
+    what: "150's phone is told to answer a click by itself; the customer's is not",
+    daemonOnly: true,
+    chansip: true,
+    click: (driver) => ({ auto_answer: autoAnswer[driver].setting }),
+    play: async (lab) => {
+      const to = '+375290000608';
+      const { name, value } = autoAnswer[lab.asterisk.driver];
+      answers(await daemonOf(lab).click(user150, to), 200);
+      const phone = await lab.phone150.agent.nextCall();
+      if (phone.header(name) !== value) throw new Error(`150's INVITE has ${name}: ${phone.header(name)}`);
+      await phone.answer();
+      const customer = await outsidePicksUp(lab.by, to, 300);
+      if (customer.header(name) !== undefined) throw new Error(`the customer's INVITE has ${name}, too`);
       await pass(talkMs);
       await hangUp(customer, phone);
       return [clicked(lab, phone, customer, to, {})];
@@ -142,6 +165,7 @@ export const clickScenarios: Scenario[] = [
     name: 'crm_click_killed',
     what: 'the daemon is killed while the phone of a click rings: it rings once, the call is told',
     daemonOnly: true,
+    click: () => ({ timeout_seconds: 50 }),
     play: async (lab) => {
       const to = '+375290000607';
       const daemon = daemonOf(lab);

@@ -1,10 +1,17 @@
 /** Live calls in the hands of a program: transfers, monitoring and hangups over the daemon's API. */
+import type { Lab } from '../lab/lab.ts';
 import { pass } from '../lab/wait.ts';
-import { answers, daemonOf } from './clicks.ts';
+import { answers, daemonOf } from './ask.ts';
 import { gave, handedOver, happened, inbound, outbound, rang, type Scenario } from './expect.ts';
 import { hangUp, outsidePicksUp, picksUp, talkMs, talkTo150 } from './play.ts';
 
 const did = '+375171234503';
+
+/** A customer talks to 150, and the daemon knows it. */
+async function talk(lab: Lab, from: string): ReturnType<typeof talkTo150> {
+  const [legs] = await Promise.all([talkTo150(lab, from), daemonOf(lab).says('answered by 150 ')]);
+  return legs;
+}
 
 export const controlScenarios: Scenario[] = [
   {
@@ -14,7 +21,7 @@ export const controlScenarios: Scenario[] = [
     chansip: true,
     play: async (lab) => {
       const from = '+375290000611';
-      const { customer, at150 } = await talkTo150(lab, from);
+      const { customer, at150 } = await talk(lab, from);
       const daemon = daemonOf(lab);
       const blind = (by: string, to: string) => daemon.api('transfer', { code: '150', by, kind: 'blind', to });
       answers(await blind('151', '151'), 403, 'not_allowed');
@@ -44,7 +51,7 @@ export const controlScenarios: Scenario[] = [
     chansip: true,
     play: async (lab) => {
       const from = '+375290000612';
-      const { customer, at150 } = await talkTo150(lab, from);
+      const { customer, at150 } = await talk(lab, from);
       const daemon = daemonOf(lab);
       answers(await daemon.api('transfer', { code: '150', by: '150', kind: 'complete' }), 409, 'no_consultation');
       answers(await daemon.api('transfer', { code: '150', by: '150', kind: 'attended', to: '152' }), 200);
@@ -73,7 +80,7 @@ export const controlScenarios: Scenario[] = [
     chansip: true,
     play: async (lab) => {
       const from = '+375290000613';
-      const { customer, at150 } = await talkTo150(lab, from);
+      const { customer, at150 } = await talk(lab, from);
       const daemon = daemonOf(lab);
       answers(await daemon.api('transfer', { code: '150', by: '150', kind: 'attended', to: '152' }), 200);
       const at152 = await picksUp(lab.phone152, 500);
@@ -99,7 +106,7 @@ export const controlScenarios: Scenario[] = [
     chansip: true,
     play: async (lab) => {
       const from = '+375290000614';
-      const { customer, at150 } = await talkTo150(lab, from);
+      const { customer, at150 } = await talk(lab, from);
       const daemon = daemonOf(lab);
       answers(await daemon.api('monitor', { code: '150', by: '151', mode: 'listen' }), 403, 'not_allowed');
       answers(await daemon.api('monitor', { code: '150', by: '152', mode: 'whisper' }), 200);
@@ -125,14 +132,15 @@ export const controlScenarios: Scenario[] = [
     play: async (lab) => {
       const from = '+375290000615';
       const daemon = daemonOf(lab);
-      const { customer, at150 } = await talkTo150(lab, from);
+      const { customer, at150 } = await talk(lab, from);
       answers(await daemon.api('hangup', { callId: 'pbx1-nothing', by: '152' }), 404, 'no_such_call');
       answers(await daemon.api('hangup', { code: '150', by: '151' }), 403, 'not_allowed');
       answers(await daemon.api('hangup', { code: '150', by: '152' }), 200);
       await Promise.all([customer.ended(), at150.ended()]);
+      const answered = daemon.says('answered by the customer of 151 ');
       const at151 = await lab.phone151.agent.call('80290000616');
       const second = await outsidePicksUp(lab.by, '+375290000616');
-      await at151.answered();
+      await Promise.all([at151.answered(), answered]);
       await pass(talkMs);
       answers(await daemon.api('hangup', { code: '151', by: '151' }), 200);
       await Promise.all([second.ended(), at151.ended()]);

@@ -1,4 +1,5 @@
 /** Calls that are taken elsewhere: forwards, follow-me, pickup, parking, conference, a listener. */
+import { field, type Message } from '../lab/manager.ts';
 import type { Call } from '../lab/sip/call.ts';
 import { pass } from '../lab/wait.ts';
 import { gave, inbound, rang, type Rang, type Scenario } from './expect.ts';
@@ -216,13 +217,14 @@ export const elsewhereScenarios: Scenario[] = [
     what: '151 waits in a conference, 150 transfers the customer into it, 152 joins them',
     play: async (lab) => {
       const from = '+375290000492';
+      const inRoom = (endpoint: string): Promise<Message> =>
+        lab.asterisk.manager.event('ConfbridgeJoin', (message) => field(message, 'Channel').includes(`/${endpoint}-`));
       const at151 = await lab.phone151.agent.call('8001');
-      await at151.answered();
+      await inRoom('151');
       const { customer, at150 } = await talkTo150(lab, from);
-      const joined = lab.asterisk.manager.nextEvent('ConfbridgeJoin');
-      const [inRoom] = await Promise.all([joined.then(() => Date.now()), at150.transfer('8001')]);
+      const [joined] = await Promise.all([inRoom('provider-by'), at150.transfer('8001')]);
       const at152 = await lab.phone152.agent.call('8001');
-      await at152.answered();
+      await Promise.all([at152.answered(), inRoom('152')]);
       await pass(talkMs);
       await customer.hangUp();
       await at152.hangUp();
@@ -233,7 +235,7 @@ export const elsewhereScenarios: Scenario[] = [
           did,
           talked: [
             ['150', at150.at.answered],
-            ['151', inRoom],
+            ['151', joined.at],
             ['152', at152.at.answered],
           ],
           rang: [rang(lab.phone150, at150, 'answered')],

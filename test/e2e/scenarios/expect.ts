@@ -1,4 +1,5 @@
 /** What really happened in a scenario, by the phones' own clock: the truth the daemon is measured against. */
+import type { ChannelDriver } from '../lab/conf/setup.ts';
 import type { Lab, Phone } from '../lab/lab.ts';
 import type { Call } from '../lab/sip/call.ts';
 
@@ -42,6 +43,8 @@ export interface ExpectedCall {
   logToCrm: boolean;
   /** The daemon was dead from its beginning to its end: it cannot tell the CRM. */
   unseen?: true;
+  /** The CRM was away while it rang: nobody can say which popups it was shown. */
+  popupsUnsure?: true;
   /** E.164; null if the caller hides it. */
   customerPhone: string | null;
   /** As on the wire (in) or as dialled (out). */
@@ -232,6 +235,8 @@ export interface Scenario {
   chansip?: boolean;
   /** Only for this channel driver's sake it exists. */
   pjsipOnly?: boolean;
+  /** Keys of the daemon's `click_to_call` that this scenario needs. */
+  click?(driver: ChannelDriver): Readonly<Record<string, unknown>>;
   /** Makes sense with our daemon only: left out where it does not run. */
   daemonOnly?: boolean;
 }

@@ -6,6 +6,7 @@ import { doctorScenarios } from './doctor.ts';
 import { elsewhereScenarios } from './elsewhere.ts';
 import type { Scenario } from './expect.ts';
 import { inboundScenarios } from './inbound.ts';
+import { orderScenarios } from './orders.ts';
 import { outboundScenarios } from './outbound.ts';
 import { queueScenarios } from './queues.ts';
 import { routingScenarios } from './routing.ts';
@@ -18,6 +19,7 @@ export const scenarios: Scenario[] = [
   ...queueScenarios,
   ...outboundScenarios,
   ...clickScenarios,
+  ...orderScenarios,
   ...transferScenarios,
   ...controlScenarios,
   ...doctorScenarios,

@@ -63,8 +63,17 @@ export async function outsidePicksUp(provider: SipAgent, number: string, afterMs
   return call;
 }
 
+/** An employee dials a feature code and lets the dial plan hang up. */
+export async function dials(phone: Phone, code: string): Promise<void> {
+  const call = await phone.agent.call(code);
+  await call.answered();
+  await call.ended();
+}
+
 /** One side hangs up, the other side hears of it. */
 export async function hangUp(first: Call, ...others: Call[]): Promise<void> {
+  // Who talks has been answered; as long as she has not heard so, hanging up would be a CANCEL.
+  if (others.some(({ at }) => at.answered !== undefined)) await first.answered();
   await first.hangUp();
   await Promise.all(others.map((call) => call.ended()));
 }

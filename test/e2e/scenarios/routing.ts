@@ -3,38 +3,23 @@
  * one of docs/dialplan.md.
  */
 import type { UserStatus } from '../../../src/retailcrm/account.ts';
-import type { Account } from '../../../src/sandbox/account.ts';
-import type { DaemonTrouble, Lab, Phone } from '../lab/lab.ts';
-import { field, type Message } from '../lab/manager.ts';
+import type { Lab } from '../lab/lab.ts';
+import { field } from '../lab/manager.ts';
+import type { Line } from '../lab/proxy.ts';
 import type { Call } from '../lab/sip/call.ts';
 import { pass } from '../lab/wait.ts';
-import { answers, daemonOf } from './clicks.ts';
+import { account, answers, crmShows, daemonOf, inQueues, knows, pauses, until } from './ask.ts';
 import { type ExpectedCall, inbound, rang, type Scenario } from './expect.ts';
-import { customerCalls, dids, hangUp, picksUp, rings, talkMs } from './play.ts';
+import { customerCalls, dials, dids, hangUp, picksUp, rings, talkMs } from './play.ts';
 
 /** Igor Klimov of the demo shop; his manager is user 7, who has 152. */
 const igor = '+375290000164';
 /** Longest from a customer's INVITE to the first phone's, milliseconds: two questions' worth and a busy machine. */
 const promptly = 1_500;
-/** Longest until one side has followed the other, milliseconds. */
-const followMs = 10_000;
-
-/** Until it is so. Throws after a while. */
-async function until(what: string, so: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + followMs; Date.now() < end; ) {
-    if (await so()) return;
-    await pass(50);
-  }
-  throw new Error(`it never came that ${what}`);
-}
-
-/** The daemon has asked the CRM about a number: from now on it answers from memory. */
-async function knows(daemon: DaemonTrouble, phone: string, extension: string): Promise<void> {
-  await until(`the daemon knows who is responsible for a number`, async () => {
-    const { body } = await daemon.api('responsible', { phone });
-    return body.includes(`"extension":"${extension}"`);
-  });
-}
+/** Longest the dial plan waits for an answer, milliseconds: what is promised, and a busy machine. */
+const answerMs = 150 + 250;
+/** Longest until the daemon has noticed that the CRM is back, milliseconds: its pauses double while it is away. */
+const backMs = 40_000;
 
 /** Throws when the first phone rang much later than the customer called. */
 function soon(customer: Call, ...phones: Call[]): void {
@@ -64,24 +49,50 @@ async function straightToQueue(lab: Lab, from: string, talk: () => Promise<void>
   });
 }
 
-/** What the queues say of a phone: `sales paused dinner`, one line per queue. */
-async function standing(lab: Lab, member: string): Promise<string[]> {
-  const { manager } = lab.asterisk;
-  const answer = await manager.action('QueueStatus', { Member: member });
-  const id = field(answer, 'ActionID');
-  const mine = (message: Message): boolean => field(message, 'ActionID') === id;
-  await manager.event('QueueStatusComplete', mine);
-  return manager.events
-    .filter((message) => message.event === 'QueueMember' && mine(message))
-    .map((message) => {
-      const paused = field(message, 'Paused') === '1';
-      return [field(message, 'Queue'), ...(paused ? ['paused', field(message, 'PausedReason')] : ['free'])].join(' ');
-    })
-    .sort();
+/** A known customer rings his manager 152 first, by name. */
+async function ringsManager(lab: Lab): Promise<ExpectedCall> {
+  const customer = await customerCalls(lab, igor, dids.knownFirst);
+  const phone = await picksUp(lab.phone152, 800);
+  soon(customer, phone);
+  if (!phone.remoteParty.includes('Igor Klimov')) throw new Error(`152 shows ${phone.remoteParty}`);
+  await pass(talkMs);
+  await hangUp(customer, phone);
+  const talked: [string, number | undefined][] = [['152', phone.at.answered]];
+  return inbound(customer, { from: igor, did: '+375171234514', talked, rang: [rang(lab.phone152, phone, 'answered')] });
 }
 
-function account(lab: Lab): Account {
-  return daemonOf(lab).crm.account();
+/** Throws unless each of so many questions of the dial plan was over in time, by Asterisk's own steps. */
+function askedInTime(lab: Lab, questions: number): void {
+  const steps = lab.asterisk.manager.events.filter(({ event }) => event === 'Newexten');
+  const took = steps.flatMap((step, index) => {
+    if (field(step, 'Application') !== 'AGI') return [];
+    const next = steps.find((one, later) => later > index && field(one, 'Uniqueid') === field(step, 'Uniqueid'));
+    return [(next?.at ?? Infinity) - step.at];
+  });
+  if (took.length !== questions || took.some((ms) => ms > answerMs))
+    throw new Error(`the dial plan waited ${took.join(' and ')} ms for ${questions} answers`);
+}
+
+/** The CRM goes away after it was asked about one customer: calls ring all the same, and it has them when it is back. */
+function withoutCrm(name: string, line: Line, words: string): Scenario {
+  return {
+    name,
+    what: `the CRM ${words}: a known customer rings his manager, an unknown one the queue; told when it is back`,
+    daemonOnly: true,
+    play: async (lab) => {
+      const daemon = daemonOf(lab);
+      await knows(daemon, igor, '152');
+      await daemon.crmLine(line);
+      // The queue first: 152 must be free in its eyes.
+      const unknown = await straightToQueue(lab, '+375290000672', () => pass(talkMs));
+      const known = await ringsManager(lab);
+      askedInTime(lab, 2);
+      if (account(lab).calls.size > 0) throw new Error('the CRM was not away');
+      await daemon.crmLine('up');
+      await until('the CRM has both calls', () => account(lab).calls.size === 2, backMs);
+      return [unknown, known].map((call): ExpectedCall => ({ ...call, popupsUnsure: true }));
+    },
+  };
 }
 
 /** Somebody chooses a status in the CRM; the daemon must have taken it. */
@@ -94,15 +105,6 @@ async function choose(lab: Lab, user: number, status: UserStatus): Promise<void>
     throw new Error(`the status was not taken: ${placed?.status ?? placed?.error ?? 'no address'}`);
 }
 
-/** An employee dials a feature code and lets the dial plan hang up. */
-async function dials(phone: Phone, code: string): Promise<void> {
-  const call = await phone.agent.call(code);
-  await call.answered();
-  await call.ended();
-}
-
-const member = (lab: Lab, ext: string): string => `${lab.asterisk.driver === 'pjsip' ? 'PJSIP' : 'SIP'}/${ext}`;
-
 export const routingScenarios: Scenario[] = [
   {
     name: 'route_known',
@@ -110,16 +112,7 @@ export const routingScenarios: Scenario[] = [
     daemonOnly: true,
     play: async (lab) => {
       await knows(daemonOf(lab), igor, '152');
-      const customer = await customerCalls(lab, igor, dids.knownFirst);
-      const phone = await picksUp(lab.phone152, 800);
-      soon(customer, phone);
-      if (!phone.remoteParty.includes('Igor Klimov')) throw new Error(`152 shows ${phone.remoteParty}`);
-      await pass(talkMs);
-      await hangUp(customer, phone);
-      const talked: [string, number | undefined][] = [['152', phone.at.answered]];
-      return [
-        inbound(customer, { from: igor, did: '+375171234514', talked, rang: [rang(lab.phone152, phone, 'answered')] }),
-      ];
+      return [await ringsManager(lab)];
     },
   },
   {
@@ -151,8 +144,7 @@ export const routingScenarios: Scenario[] = [
     play: async (lab) => {
       await knows(daemonOf(lab), igor, '152');
       await choose(lab, 7, 'dinner');
-      const wanted = ['hunt paused dinner', 'sales paused dinner'].join();
-      await until('152 is paused', async () => (await standing(lab, member(lab, '152'))).join() === wanted);
+      await inQueues(lab, '152', 'paused dinner');
       const customer = await customerCalls(lab, igor, dids.knownFirst);
       const [a, b] = await Promise.all([picksUp(lab.phone150), rings(lab.phone151)]);
       await b.ended();
@@ -180,6 +172,8 @@ export const routingScenarios: Scenario[] = [
       return [call];
     },
   },
+  withoutCrm('route_crm_refuses', 'refused', 'does not listen any more'),
+  withoutCrm('route_crm_silent', 'silent', 'takes connections and never answers'),
   {
     name: 'route_daemon_dead',
     what: 'the daemon is dead: the call rings as if nobody had asked',
@@ -198,35 +192,24 @@ export const routingScenarios: Scenario[] = [
     what: "a status in the CRM pauses the queues, a pause by the phone is the CRM's status; neither comes back as an echo",
     daemonOnly: true,
     play: async (lab) => {
-      const me = member(lab, '150');
-      const queues = async (state: string): Promise<void> =>
-        until(`150 is ${state} in her queues`, async () =>
-          (await standing(lab, me)).every((queue) => queue.slice(queue.indexOf(' ') + 1) === state),
-        );
-      const crmSays = (status: UserStatus): Promise<void> =>
-        until(`the CRM shows ${status}`, () => account(lab).users.get(5)?.status === status);
-      const pauses = (): number =>
-        lab.asterisk.manager.events.filter(
-          (message) => message.event === 'QueueMemberPause' && field(message, 'Interface') === me,
-        ).length;
       const told = (): number => daemonOf(lab).crm.requests({ path: '/users/5/status' }).length;
 
       for (const status of ['busy', 'dinner', 'break'] as const) {
         await choose(lab, 5, status);
-        await queues(`paused ${status}`);
+        await inQueues(lab, '150', `paused ${status}`);
       }
       await dials(lab.phone150, '*47');
-      await queues('free');
-      await crmSays('free');
+      await inQueues(lab, '150', 'free');
+      await crmShows(lab, 5, 'free');
       await dials(lab.phone150, '*46');
-      await queues('paused break');
-      await crmSays('break');
+      await inQueues(lab, '150', 'paused break');
+      await crmShows(lab, 5, 'break');
       await choose(lab, 5, 'free');
-      await queues('free');
+      await inQueues(lab, '150', 'free');
       // An echo would come within the daemon's quiet time and a callback.
       await pass(1_500);
       // Two queues; three statuses, two codes, one status.
-      const counts = [pauses(), told()].join();
+      const counts = [pauses(lab, '150'), told()].join();
       if (counts !== '12,2') throw new Error(`${counts}: pauses and statuses told, expected 12,2`);
       return [];
     },

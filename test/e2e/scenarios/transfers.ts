@@ -1,12 +1,23 @@
 /** A call changes hands: by the phone (REFER), by keys (DTMF), by AMI. */
+import type { Lab } from '../lab/lab.ts';
+import type { Call } from '../lab/sip/call.ts';
 import { pass } from '../lab/wait.ts';
 import { gave, handedOver, happened, inbound, outbound, rang, type Scenario } from './expect.ts';
 import { channelOf, hangUp, outsidePicksUp, picksUp, rings, talkMs, talkTo150 } from './play.ts';
 
 const did = '+375171234503';
 
-/** "Transfer" is said after the feature code, and keys pressed meanwhile are not heard. */
-const promptMs = 2800;
+/** "Transfer" is said while the customer hears music; keys pressed meanwhile are not heard. Milliseconds. */
+const promptMs = 2500;
+
+/** 150 presses a feature code, hears "transfer", and presses the number. */
+async function byKeys(lab: Lab, at150: Call, code: string, number: string): Promise<void> {
+  const waits = lab.asterisk.manager.nextEvent('MusicOnHoldStart');
+  await at150.press(code);
+  await waits;
+  await pass(promptMs);
+  await at150.press(number);
+}
 
 export const transferScenarios: Scenario[] = [
   {
@@ -36,9 +47,7 @@ export const transferScenarios: Scenario[] = [
     play: async (lab) => {
       const from = '+375290000462';
       const { customer, at150 } = await talkTo150(lab, from);
-      await at150.press('##');
-      await pass(promptMs);
-      await at150.press('151');
+      await byKeys(lab, at150, '##', '151');
       const at151 = await picksUp(lab.phone151, 800);
       await pass(talkMs);
       await hangUp(customer, at151);
@@ -283,9 +292,7 @@ export const transferScenarios: Scenario[] = [
     play: async (lab) => {
       const from = '+375290000471';
       const { customer, at150 } = await talkTo150(lab, from);
-      await at150.press('*2');
-      await pass(promptMs);
-      await at150.press('152');
+      await byKeys(lab, at150, '*2', '152');
       const at152 = await picksUp(lab.phone152, 800);
       await pass(1500);
       await at150.hangUp();

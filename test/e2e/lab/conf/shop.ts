@@ -2,6 +2,9 @@
 import { dialplanExample } from './example.ts';
 import { phoneDial, type Setup, trunkDial } from './setup.ts';
 
+/** Queues whose members are the phones themselves. */
+export const phoneQueues = ['sales', 'hunt'];
+
 /** extensions.conf and the files of the applications it uses: file name → content. */
 export function shopFiles(setup: Setup): Record<string, string> {
   return {
@@ -117,7 +120,7 @@ ${hangupHandler}
 ${did('375171234501', 'Answer()', 'Queue(sales,tkx,,,10)', 'NoOp(QUEUESTATUS ${QUEUESTATUS})', 'Hangup()')}
 ${did('375171234502', 'Goto(ivr,s,1)')}
 ${did('375171234503', 'Gosub(sub-ext,s,1(150,8))', 'ExecIf($["${DIALSTATUS}" = "BUSY"]?Hangup(17))', 'Hangup(19)')}
-${did('375171234504', 'Set(CALLERID(name)=RG:${CALLERID(name)})', `Dial(${phone('150')}&${phone('151')},8,tkx)`, 'Hangup()')}
+${did('375171234504', 'Set(CALLERID(name)=RG:${CALLERID(name)})', `Dial(${phone('150')}&${phone('151')},40,tkx)`, 'Hangup()')}
 ${did('375171234505', 'Gosub(sub-ext,s,1(150,4))', 'VoiceMail(150@default,su)', 'Hangup()')}
 ${did('375171234506', 'Gosub(sub-ext,s,1(150,3))', 'Gosub(sub-ext,s,1(151,3))', 'Gosub(sub-ext,s,1(152,6))', 'Hangup()')}
 ${did('375171234507', 'Answer()', 'Queue(support,tkx,,,12)', 'Hangup()')}
@@ -180,7 +183,7 @@ ${hangupHandler}
 
 [outbound]
 exten => _375X.,1,Gosub(sub-out,s,1(\${EXTEN}))
-same => n,Dial(${trunkDial(driver, 'provider-by', '+${EXTEN}')},15,TKX)
+same => n,Dial(${trunkDial(driver, 'provider-by', '+${EXTEN}')},40,TKX)
 same => n,GotoIf($["\${DIALSTATUS}" = "CONGESTION"]?fo)
 same => n,Goto(end-\${DIALSTATUS},1)
 same => n(fo),Dial(${trunkDial(driver, 'provider-ru', '+${EXTEN}')},15,TKX)

@@ -90,6 +90,11 @@ export class Call {
     return this.#remote;
   }
 
+  /** A header of the INVITE, ours or theirs: what makes a phone answer by itself, for instance. */
+  header(name: string): string | undefined {
+    return this.#invite === undefined ? undefined : header(this.#invite, name);
+  }
+
   // --- what a person waits for ---
 
   /** Resolves at the first ringing or progress. */
