@@ -2,7 +2,7 @@
  * Who may come in. RetailCRM signs nothing (`retailcrm-api.md` 5.3): the proofs are the clientId, a token in the path, and for
  * triggers a secret. Which of them is wrong, or whose it is, must not be learned from the answer, nor from its time.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 import type { Tenant } from './tenant.ts';
 
 /** What a request shows. Undefined = this kind of request carries none. */
@@ -24,7 +24,7 @@ const NOBODY = Buffer.alloc(32);
 
 /** SHA-256, the form in which credentials are kept and compared. */
 export function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }
 
 /**
