@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Account } from '../sandbox/account.ts';
 import { startEmulator } from '../sandbox/emulator.ts';
 import type { Seed } from '../sandbox/seed.ts';
 import { readSeed } from '../sandbox/seed-reader.ts';
@@ -13,6 +14,15 @@ function seedFrom(path: string): Seed {
   } catch (error) {
     throw new UsageError(`${path}: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** Who is there: `user 7 Ira Orlova, extension 150`. */
+function peopleOf({ users, modules }: Account): string[] {
+  const codes = [...modules.values()].flatMap(({ telephony }) => telephony?.additionalCodes ?? []);
+  return [...users.values()].map(({ id, firstName, lastName }) => {
+    const extension = codes.find(({ userId }) => userId === id)?.code;
+    return `user ${id} ${firstName} ${lastName}`.trim() + (extension === undefined ? '' : `, extension ${extension}`);
+  });
 }
 
 export const sandboxCommand = defineCommand({
@@ -54,9 +64,11 @@ export const sandboxCommand = defineCommand({
         `${paint(out, 'bold', 'RetailCRM sandbox')} at ${paint(out, 'good', emulator.url)} (Ctrl-C ends it)`,
       );
       for (const name of emulator.accountNames()) {
-        const keys = emulator.account(name).keys.map(({ key }) => key);
-        printLine(out, `  account ${name}: API key ${keys.join(', ')}`);
+        const account = emulator.account(name);
+        printLine(out, `  account ${name}: API key ${account.keys.map(({ key }) => key).join(', ')}`);
+        for (const line of peopleOf(account)) printLine(out, `    ${line}`);
       }
+      printLine(out, `In an enterprise's file, under retailcrm: url: ${emulator.url}, allow_insecure: true`);
     }
     await stopping;
     await emulator.stop();

@@ -39,7 +39,7 @@ export interface Seed {
   accounts?: SeedAccount[];
 }
 
-/** The managers of the demo shop. */
+/** The managers of the demo shop: 150, 151 and 152, as in config/enterprises/example.yaml and docs/setup.md. */
 export const DEMO_USERS: readonly SeedUser[] = [
   { id: 7, firstName: 'Ira', lastName: 'Orlova' },
   { id: 8, firstName: 'Oleg', lastName: 'Savin' },

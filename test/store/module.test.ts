@@ -115,6 +115,26 @@ describe('registering the module', () => {
     });
   });
 
+  test("the example configuration fits the sandbox's account: the same people, and the module is registered", async () => {
+    const sandbox = await startEmulator({ port: 0 });
+    const guest = new RetailCrmClient({ url: sandbox.url, key: 'demo-key', log: listening(), allowInsecure: true });
+    try {
+      const shipped = example();
+      const { users } = sandbox.account();
+      expect(shipped.employees.map(({ user = 0, name }) => [user, name])).toEqual(
+        [...users.values()].map(({ id, firstName }) => [id, firstName]),
+      );
+      const module = { code: 'asterisk-acme', name: 'Asterisk', logo: undefined, atStart: true, allowFrom: [] };
+      enterprise = { ...shipped, retailcrm: { ...shipped.retailcrm, url: sandbox.url, allowInsecure: true, module } };
+      const done = await registerModule(context({ client: guest }), true);
+      expect(done).toMatchObject({ active: true, conflicts: [] });
+      expect(done.codes.map(({ userId, code }) => `${userId}:${code}`)).toEqual(['7:150', '8:151', '9:152']);
+    } finally {
+      guest.stop();
+      await sandbox.stop();
+    }
+  });
+
   test('extensions of users the configuration does not name stay', async () => {
     await registerModule(context(), true);
     crm.account().modules.get('asterisk-shop')?.telephony?.additionalCodes.push({ userId: 9, code: '159' });

@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml';
 import { loadAll } from '../../src/config/load.ts';
 import { managerConf } from '../../src/doctor/managerConf.ts';
 import { projectRoot } from '../../src/root.ts';
+import { example } from './config/support.ts';
 
 const pages = ['docs/setup.md', 'docs/setup.ru.md'];
 const read = (page: string): string => readFileSync(join(projectRoot(), page), 'utf8');
@@ -65,6 +66,8 @@ describe.each(pages)('%s', (page) => {
     writeFileSync(join(dir, 'enterprises/acme.yaml'), stringify(acme));
     const [enterprise] = loadAll(dir).enterprises;
     expect(enterprise?.id).toBe('acme');
+    // The page, the example and the sandbox speak of the same people.
+    expect(enterprise?.employees).toEqual(example().employees);
     const [host] = enterprise?.hosts ?? [];
     if (enterprise === undefined || host === undefined) throw new Error('no host');
     expect(managerConf(enterprise, host, undefined)).toContain(

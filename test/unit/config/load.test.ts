@@ -169,8 +169,8 @@ describe('a mistake is told at its place, with what would be right', () => {
     ],
     [
       'an employee on a host that is not there',
-      'user: 5 }',
-      'user: 5, host: pbx9 }',
+      'user: 7 }',
+      'user: 7, host: pbx9 }',
       expect.stringContaining('employees[0].host: there is no host "pbx9"; known are pbx1'),
     ],
     [
@@ -394,14 +394,14 @@ describe('a mistake is told at its place, with what would be right', () => {
     ],
     [
       'two employees with one code',
-      'name: Boris',
-      "name: Boris, code: '150'",
+      'name: Oleg',
+      "name: Oleg, code: '150'",
       /employees\[1\]\.code: CRM code "150" already belongs/,
     ],
     [
       'two employees with one mobile',
-      'name: Boris',
-      "name: Boris, mobiles: ['+375290000999', '+375290000999']",
+      'name: Oleg',
+      "name: Oleg, mobiles: ['+375290000999', '+375290000999']",
       /mobiles\[1\]: \+375290000999 is already a mobile/,
     ],
     [
