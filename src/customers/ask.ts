@@ -28,6 +28,14 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
   /** How often each question is asked when no answer comes. Default 1: a call does not wait. */
   readonly tries?: number | undefined;
+  /** What is known of this account by now; `ask` adds to it. Default: nothing. */
+  readonly habits?: Habits | undefined;
+}
+
+/** What an account has shown of itself. */
+export interface Habits {
+  /** It found somebody by a number with `+`: where that finds nobody, the bare digits find nobody either. */
+  readsPlus: boolean;
 }
 
 /** The CRM's answer. `complete`: all cards with the number are known. `customer` undefined: it knows nobody. */
@@ -46,9 +54,9 @@ const insistMs = 100;
 const mostCandidates = 5;
 
 /**
- * Asks the CRM who this number is: `telephony/manager` first (one request of the telephony lane, behind popups), then
- * `customers` by name, whose answer is compared here (`retailcrm-api.md` 4.4, 6). The second question is asked in any
- * case: it alone tells that several cards share the number.
+ * Asks the CRM who this number is: `telephony/manager` first (requests of the telephony lane, behind popups), with `+`, and
+ * on a miss with digits only unless the account has shown that it reads the `+`; then `customers` by name, whose answer is
+ * compared here (`retailcrm-api.md` 4.4, 6). The list is asked in any case: it alone tells that several cards share the number.
  * @param phone E.164
  * @param early told at once when the first question found somebody
  * @throws CrmError when the CRM could not say whether it knows the number
@@ -58,8 +66,13 @@ export async function ask(
   options: AskOptions,
   early?: (customer: KnownCustomer) => void,
 ): Promise<Answer> {
-  const reply = await askManager(phone, options);
-  const first = reply?.customer && asKnown(reply.customer, reply, []);
+  const { habits = { readsPlus: false } } = options;
+  const digits = phone.replace(/\D/g, '');
+  const plain = await askManager(phone, options);
+  if (plain?.customer !== undefined) habits.readsPlus = true;
+  const trusted = plain === undefined || habits.readsPlus;
+  let reply = trusted ? plain : ((await askManager(digits, options)) ?? plain);
+  let first = reply?.customer && asKnown(reply.customer, reply, []);
   if (first !== undefined) early?.(first);
   let cards: readonly Customer[];
   try {
@@ -72,6 +85,11 @@ export async function ask(
     const match = cardMatch(card.phones, phone, options.numbering);
     return match === undefined ? [] : [{ card, id: card.id, match, lastOrder: undefined }];
   });
+  if (found.length > 0 && first === undefined && plain !== undefined && trusted) {
+    // It did not read this one: its manager and pages are worth the question left out above.
+    reply = (await askManager(digits, options).catch(noAnswer)) ?? plain;
+    first = reply.customer && asKnown(reply.customer, reply, []);
+  }
   const others = found.filter(({ id }) => id !== first?.id);
   if (first !== undefined && others.length === 0) return { customer: first, complete: true };
   const { chosen, complete } = await chooseCard(
@@ -89,27 +107,25 @@ export async function ask(
   return { customer: asKnown(chosen.card, reply, otherIds), complete };
 }
 
-/** The number as it is, and if the CRM does not find it, its digits only. undefined: this way is closed (telephony off). */
-async function askManager(phone: string, options: AskOptions): Promise<ManagerReply | undefined> {
+/** `telephony/manager` by one spelling. undefined: this way is closed (telephony off, a right that is missing). */
+async function askManager(spelling: string, options: AskOptions): Promise<ManagerReply | undefined> {
   const { client, paces, signal, tries = 1 } = options;
-  let reply: ManagerReply | undefined;
-  for (const spelling of [phone, phone.replace(/\D/g, '')]) {
-    const query = { phone: spelling, details: true, ignoreStatus: true };
-    try {
-      reply = await insist(tries, async () => {
-        await paces.telephony.take({ urgent: false, ...(signal ? { signal } : {}) });
-        return client.manager(query, { deadlineMs: managerDeadlineMs });
-      });
-    } catch (error) {
-      if (!(error instanceof CrmError)) throw error;
-      if (error.kind === 'RATE') paces.telephony.slowDown(error.retryAfterMs);
-      // A module that is off, a right that is missing, a number this method does not take: the list may still know.
-      if (closedDoors.includes(error.kind)) return reply;
-      throw error;
-    }
-    if (reply.customer !== undefined) return reply;
+  try {
+    return await insist(tries, async () => {
+      await paces.telephony.take({ urgent: false, ...(signal ? { signal } : {}) });
+      return client.manager({ phone: spelling, details: true, ignoreStatus: true }, { deadlineMs: managerDeadlineMs });
+    });
+  } catch (error) {
+    if (!(error instanceof CrmError)) throw error;
+    if (error.kind === 'RATE') paces.telephony.slowDown(error.retryAfterMs);
+    // A module that is off, a right that is missing, a number this method does not take: the list may still know.
+    if (closedDoors.includes(error.kind)) return undefined;
+    throw error;
   }
-  return reply;
+}
+
+function noAnswer(error: unknown): undefined {
+  if (!(error instanceof CrmError)) throw error;
 }
 
 /** Cards whose name or numbers contain the national digits. */

@@ -12,7 +12,7 @@ import {
   staleCustomers,
 } from '../store/customers.ts';
 import type { Db } from '../store/database.ts';
-import type { Answer, AskOptions, Paces } from './ask.ts';
+import type { Answer, AskOptions, Habits, Paces } from './ask.ts';
 import { ask, insist } from './ask.ts';
 import { foundOf, Recent, rowOf } from './cache.ts';
 import type { CustomerChange, Found, KnownCustomer } from './found.ts';
@@ -62,6 +62,7 @@ export class Customers {
   /** Look-ups under way by number: two calls of one number are one question. */
   readonly #finding = new Map<string, Promise<Found>>();
   readonly #asking = new Map<string, Promise<Found>>();
+  readonly #habits: Habits = { readsPlus: false };
   /** Corrections so far: an answer that was on its way meanwhile may be older than they are. */
   #corrections = 0;
 
@@ -293,7 +294,7 @@ export class Customers {
 
   #askOptions(): AskOptions {
     const { client, paces, numbering } = this.#options;
-    return { client, paces, numbering, signal: this.#stop.signal };
+    return { client, paces, numbering, signal: this.#stop.signal, habits: this.#habits };
   }
 
   #now(): number {

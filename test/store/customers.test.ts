@@ -94,6 +94,33 @@ describe('a look-up', () => {
     ]);
   });
 
+  test('an account that found somebody by a number with plus is asked for the bare digits no more', async () => {
+    const customers = customersOf();
+    await customers.lookup(anna);
+    const before = h.emulator.requests().length;
+    await customers.lookup(stranger);
+    expect(
+      h.emulator
+        .requests()
+        .slice(before)
+        .map(({ path, rawQuery }) => `${path.replace('/api/v5/', '')}?${rawQuery}`),
+    ).toEqual([
+      'telephony/manager?phone=%2B375290009999&details=1&ignoreStatus=1',
+      'customers?filter%5Bname%5D=290009999&limit=20',
+    ]);
+  });
+
+  test('unless the list knows somebody: her manager is worth the question', async () => {
+    const customers = customersOf();
+    await customers.lookup(anna);
+    // The first question finds nobody: the card comes when it is answered already.
+    const id = card([stranger], { managerId: 7 });
+    h.emulator.setSwitches({ failNext: [nobodyFound] });
+    const found = await customers.lookup(stranger);
+    expect(found).toMatchObject({ who: 'customer', complete: true, customer: { id, managerName: 'Ira Orlova' } });
+    expect(found.who === 'customer' && found.customer.links.customer).toBeDefined();
+  });
+
   test('a number the CRM has spelt another way is found', async () => {
     expect(idOf(await customersOf().lookup(pavel))).toBe(502);
   });
@@ -327,6 +354,7 @@ describe('the CRM changes', () => {
   });
 });
 
+const nobodyFound = { status: 200, body: { success: true, links: {} }, path: '/telephony/manager' };
 const telephonyOff = {
   status: 400,
   body: { success: false, errorMsg: 'Telephony not enabled' },
