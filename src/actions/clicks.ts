@@ -71,7 +71,7 @@ export const SAME_CLICK_MS = 5_000;
 /** After this time nothing is started any more: a phone must not ring when nobody remembers why (P6). */
 export const LATEST_MS = 3_000;
 /** How long the look-up of the customer may hold a click up. */
-export const LOOKUP_MS = 100;
+export const LOOKUP_MS = 60;
 /** How long the database may take to write the click down: the CRM waits two seconds for our answer. */
 const CLAIM_MS = 1_500;
 
