@@ -4,8 +4,8 @@ import type { BenchResult } from './ami.ts';
 import { type BenchHost, pass, tenants, underLoad } from './stage.ts';
 
 /**
- * The load alone, and in a full run once more with a look-up of every caller, each a number the CRM is asked for the first time:
- * some three requests more per call.
+ * The load alone, and in a full run once more with a look-up of every caller: every second one is a customer the CRM knows, hardly
+ * any has called before. Some two requests more per call.
  */
 export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult[]> {
   const alone = await measure(smoke, false);

@@ -22,6 +22,9 @@ const pace: Pace = { ring: [3_000, 7_000], talk: [4_000, 14_000] };
 /** Longest calls of this pace: after so long as many end as begin. */
 const warmUpMs = 20_000;
 
+/** Customers each CRM knows, with `lookup`: every second call is with one of them. */
+const customers = Array.from({ length: 400 }, (_, index) => `+375299${String(990_000 + index)}`);
+
 /** One simulated PBX and what it is made to say. */
 export interface BenchHost {
   id: string;
@@ -59,8 +62,9 @@ export async function underLoad<T>(
   await chmod(dir, 0o755); // PostgreSQL does not run as root: its user must get through
   const server = await startEmbedded({ dataDir: join(dir, 'postgres'), log: silentLog });
   const ids = Array.from({ length: tenants }, (_, index) => `tenant${index + 1}`);
-  const crms = await Crms.start(ids);
-  const hosts = await Promise.all(ids.map(async (id, index) => host(id, index)));
+  const known = tenant.lookup === false ? undefined : customers;
+  const crms = await Crms.start(ids, known);
+  const hosts = await Promise.all(ids.map((id, index) => host(id, index, known)));
   const daemon = await DaemonProcess.prepare({
     ...{ main: join(root, 'dist/main.js'), dir, databaseUrl: server.url, level },
     tenants: hosts.map(({ id, pbx }) => ({
@@ -91,13 +95,16 @@ export async function underLoad<T>(
   }
 }
 
-async function host(id: string, index: number): Promise<BenchHost> {
+async function host(id: string, index: number, known: readonly string[] | undefined): Promise<BenchHost> {
   const pbx = await Pbx.start();
   const callsPerSecond = eventsPerSecond / eventsPerCall / tenants;
   return {
     id,
     pbx,
-    load: new PbxLoad({ pbx, chance: new Chance(index + 1), callsPerSecond, pace, dids: didsOf(index) }),
+    load: new PbxLoad({
+      ...{ pbx, chance: new Chance(index + 1), callsPerSecond, pace, dids: didsOf(index) },
+      ...(known === undefined ? {} : { customers: known }),
+    }),
   };
 }
 

@@ -13,13 +13,17 @@ export class Crms {
     this.#emulators = emulators;
   }
 
-  /** An account per tenant, with a user for each extension of the simulated shop. */
-  static async start(tenants: readonly string[]): Promise<Crms> {
+  /**
+   * An account per tenant, with a user for each extension of the simulated shop.
+   * @param numbers of customers each account has a card of
+   */
+  static async start(tenants: readonly string[], numbers: readonly string[] = []): Promise<Crms> {
     const users = extensions.map((_, index) => ({ id: 1 + index }));
     const codes = Object.fromEntries(extensions.map((ext, index) => [String(1 + index), ext]));
+    const customers = numbers.map((number, index) => ({ id: 501 + index, phones: [number] }));
     const emulators = new Map<string, Emulator>();
     for (const tenant of tenants) {
-      const accounts = [{ name: tenant, key: `${tenant}-key`, users, codes, customers: [] }];
+      const accounts = [{ name: tenant, key: `${tenant}-key`, users, codes, customers }];
       const kept = { historyCap: 1_000_000, requestLogCap: 1_000_000, requestLogBytes: 512 * 1024 * 1024 };
       emulators.set(tenant, await startEmulator({ port: 0, seed: { accounts }, ...kept }));
     }

@@ -38,6 +38,8 @@ export interface Stage {
   pace: Pace;
   /** Our numbers, without +; the first one is shown to whom we call. */
   dids: readonly string[];
+  /** Every second call is with one of these, E.164; default: nobody calls twice, as good as. */
+  customers?: readonly string[];
 }
 
 /** A call under way: each yield is a pause in milliseconds. */
@@ -64,7 +66,11 @@ export const usualDids: readonly string[] = ['375171234501', '375171234503', '37
 
 /** Begins a call. The truth is complete when the script has ended; until then it holds what has happened so far. */
 export function call(kind: CallKind, stage: Stage): { truth: CallTruth; script: Script } {
-  const phone = `+37529${1 + stage.chance.integer(9)}${String(stage.chance.integer(1_000_000)).padStart(6, '0')}`;
+  const { chance, customers } = stage;
+  const phone =
+    customers !== undefined && chance.next() < 0.5
+      ? chance.pick(customers)
+      : `+37529${1 + chance.integer(9)}${String(chance.integer(1_000_000)).padStart(6, '0')}`;
   const truth: CallTruth = {
     kind,
     direction: kind.startsWith('in ') ? 'in' : kind.startsWith('out ') ? 'out' : 'internal',

@@ -31,6 +31,8 @@ export interface LoadOptions {
   mix?: Readonly<Record<CallKind, number>>;
   /** Our numbers, without +. */
   dids?: readonly string[];
+  /** Every second call is with one of these, E.164. Default: strangers only. */
+  customers?: readonly string[];
 }
 
 /** Keeps a PBX busy with calls that begin at random moments, and remembers what became of each. */
@@ -70,8 +72,9 @@ export class PbxLoad {
 
   /** One call now, of a kind if it matters. */
   one(kind?: CallKind): CallTruth {
-    const { pbx, chance, pace = briskPace, mix = usualMix, dids = usualDids } = this.#options;
-    const { truth, script } = call(kind ?? chance.weighted(mix), { pbx, chance, pace, dids });
+    const { pbx, chance, pace = briskPace, mix = usualMix, dids = usualDids, customers } = this.#options;
+    const stage = { pbx, chance, pace, dids, ...(customers === undefined ? {} : { customers }) };
+    const { truth, script } = call(kind ?? chance.weighted(mix), stage);
     this.calls.push(truth);
     this.#running.set(script, { truth, timer: undefined });
     this.#step(script);
