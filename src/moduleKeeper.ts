@@ -1,4 +1,4 @@
-/** Keeps our module registered while the daemon runs, and knows the credentials the CRM may show now. */
+/** Keeps our module registered while the daemon runs, and knows the credentials the CRM, scripts and triggers may show now. */
 import { createHash } from 'node:crypto';
 import { PacerStopped } from './delivery/pacer.ts';
 import type { ActivityRequest, Credential } from './http/tenant.ts';
@@ -32,7 +32,7 @@ export class ModuleKeeper {
     this.#pollMs = pollMs;
   }
 
-  /** Credentials valid now; empty until they were read once, and where no module is configured. */
+  /** Credentials valid now; empty until they were read once. Without a module scripts and triggers show the clientId all the same. */
   credentials(): readonly Credential[] {
     return this.#credentials;
   }
@@ -42,12 +42,11 @@ export class ModuleKeeper {
     return this.#active;
   }
 
-  /** Reads the credentials once, then goes on beside; registers if the configuration says so. */
+  /** Reads the credentials once, makes the first pair if there is none, then goes on beside; registers if the configuration says so. */
   async start(): Promise<void> {
     const { module } = this.#context.enterprise.retailcrm;
-    if (module === undefined) return;
     await this.#read();
-    if (module.atStart) this.#then(() => this.#registerAtStart(0));
+    if (module?.atStart === true) this.#then(() => this.#registerAtStart(0));
   }
 
   /** Settles when no registration is under way. */
@@ -127,8 +126,6 @@ export class ModuleKeeper {
 
   /** The CRM may call in the very moment it is told: what it will show is known before. */
   async #register(): ReturnType<typeof registerModule> {
-    const { db, enterprise } = this.#context;
-    await ensureCredentials(db, enterprise.id);
     await this.#read();
     return registerModule(this.#context, 'as-is');
   }
@@ -153,7 +150,9 @@ export class ModuleKeeper {
   async #read(): Promise<void> {
     clearTimeout(this.#pollTimer);
     try {
-      this.#take(await readCredentials(this.#context.db, [this.#context.enterprise.id]));
+      const { db, enterprise } = this.#context;
+      const pairs = await readCredentials(db, [enterprise.id]);
+      this.#take(pairs.length > 0 ? pairs : [await ensureCredentials(db, enterprise.id)]);
     } catch (error) {
       // The pairs known so far stay valid; the writes of calls tell when the database is away.
       this.#log.debug('the credentials could not be read', { err: error });

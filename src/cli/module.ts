@@ -19,7 +19,13 @@ import { RetailCrmClient } from '../retailcrm/client.ts';
 import { CrmError } from '../retailcrm/errors.ts';
 import { projectRoot } from '../root.ts';
 import { appendAudit } from '../store/audit.ts';
-import { type CredentialPair, dropOldCredentials, readCredentials, rotateCredentials } from '../store/credentials.ts';
+import {
+  type CredentialPair,
+  type Taker,
+  dropOldCredentials,
+  readCredentials,
+  rotateCredentials,
+} from '../store/credentials.ts';
 import type { Db } from '../store/database.ts';
 import { migrate } from '../store/migrations.ts';
 import { defineCommand } from './args.ts';
@@ -36,6 +42,11 @@ const options = {
   ...configOption,
   enterprise: { type: 'string', value: 'ID', help: 'only this enterprise; without it all that have retailcrm.module' },
   ...jsonOption,
+} as const;
+/** Of the commands about the credentials: every enterprise has some. */
+const everybody = {
+  ...options,
+  enterprise: { ...options.enterprise, help: 'only this enterprise; without it all' },
 } as const;
 
 /** How long a running daemon may need to learn of a new pair, with some room. */
@@ -89,8 +100,9 @@ export const moduleShowCommand = defineCommand({
   name: 'module show',
   group: 'CRM',
   summary: 'the telephony module as the CRM has it, and what "module register" would change',
+  description: ['Of an enterprise without retailcrm.module: its clientId alone, which scripts and triggers show.'],
   options: {
-    ...options,
+    ...everybody,
     secrets: { type: 'boolean', help: 'also print the clientId and the callback addresses with their token' },
   },
   exitCodes,
@@ -99,9 +111,10 @@ export const moduleShowCommand = defineCommand({
     { line: 'module show --secrets', says: 'what a script of the shop or a trigger must send' },
   ],
   run: ({ options: given, ...io }) =>
-    eachModule(given, io, async (context, db) => {
+    eachEnterprise(given, io, async (context, db) => {
       const { enterprise } = context;
-      const { code = '' } = enterprise.retailcrm.module ?? {};
+      if (enterprise.retailcrm.module === undefined) return credentialsAlone(context, db, given.secrets);
+      const { code } = enterprise.retailcrm.module;
       const known = await knownModule(context, code);
       const pairs = await readCredentials(db, [enterprise.id]);
       const there = known?.telephony?.additionalCodes ?? [];
@@ -172,7 +185,7 @@ export const moduleRotateCommand = defineCommand({
     'Registers the module with a new pair. Scripts and triggers that use the old clientId go on working; change them, then run it with --drop-old.',
   ],
   options: {
-    ...options,
+    ...everybody,
     'drop-old': { type: 'boolean', help: 'make no new pair; end the validity of the old one' },
   },
   exitCodes,
@@ -181,25 +194,55 @@ export const moduleRotateCommand = defineCommand({
     { line: 'module rotate --drop-old', says: 'once every script has the new one' },
   ],
   run: ({ options: given, ...io }) =>
-    eachModule(given, io, (context, db) => (given['drop-old'] ? dropOld(context, db) : rotate(context, db))),
+    eachEnterprise(given, io, (context, db) => (given['drop-old'] ? dropOld(context, db) : rotate(context, db))),
 });
 
-async function rotate(context: ModuleContext, db: Db): Promise<Outcome> {
-  await rotateCredentials(db, context.enterprise.id);
-  // A running daemon must know the pair before the CRM calls with it.
-  await new Promise((resolve) => setTimeout(resolve, daemonKnowsMs));
-  const { code, active } = await registerModule(context, 'as-is');
-  await noted(db, context, 'rotate', 'done');
-  const valid = (await readCredentials(db, [context.enterprise.id])).length;
+/** Where no module is: scripts and triggers show the clientId, and nothing else. */
+async function credentialsAlone({ enterprise }: ModuleContext, db: Db, secrets: boolean): Promise<Outcome> {
+  const pairs = await readCredentials(db, [enterprise.id]);
+  const credentials = pairs.map(({ createdAt, clientId }) => ({
+    created: localTime(createdAt),
+    ...(secrets && { clientId }),
+  }));
   return {
-    json: { code, active, valid },
-    lines: [`module ${code} has new credentials${valid > 1 ? '; the old ones are valid until --drop-old' : ''}`],
+    json: { code: null, registered: false, credentials },
+    lines: [
+      'no module: retailcrm.module is not in the configuration',
+      ...(pairs.length === 0 ? ['  no credentials yet: the daemon makes them when it starts'] : []),
+      ...credentials.map(
+        ({ created, clientId }) =>
+          `  credentials of ${created}` + (clientId === undefined ? '' : `\n    clientId ${clientId}`),
+      ),
+    ],
     well: true,
   };
 }
 
+const takerOf = ({ enterprise }: ModuleContext): Taker =>
+  enterprise.retailcrm.module === undefined ? 'nobody' : 'crm';
+
+async function rotate(context: ModuleContext, db: Db): Promise<Outcome> {
+  await rotateCredentials(db, context.enterprise.id, takerOf(context));
+  const module = takerOf(context) === 'crm' ? await registerNewPair(context) : undefined;
+  await noted(db, context, 'rotate', 'done');
+  const valid = (await readCredentials(db, [context.enterprise.id])).length;
+  const has = module === undefined ? 'there are new credentials' : `module ${module.code} has new credentials`;
+  return {
+    json: { code: null, ...module, valid },
+    lines: [`${has}${valid > 1 ? '; the old ones are valid until --drop-old' : ''}`],
+    well: true,
+  };
+}
+
+async function registerNewPair(context: ModuleContext): Promise<{ code: string; active: boolean }> {
+  // A running daemon must know the pair before the CRM calls with it.
+  await new Promise((resolve) => setTimeout(resolve, daemonKnowsMs));
+  const { code, active } = await registerModule(context, 'as-is');
+  return { code, active };
+}
+
 async function dropOld(context: ModuleContext, db: Db): Promise<Outcome> {
-  const dropped = await dropOldCredentials(db, context.enterprise.id);
+  const dropped = await dropOldCredentials(db, context.enterprise.id, takerOf(context));
   if (dropped === undefined)
     throw new ModuleError(
       'the CRM has not taken the new credentials yet: the old ones are all it knows ("module rotate" first)',
@@ -212,14 +255,22 @@ async function dropOld(context: ModuleContext, db: Db): Promise<Outcome> {
   };
 }
 
+type Act = (context: ModuleContext, db: Db) => Promise<Outcome>;
+
+/** As `eachEnterprise`; without `--enterprise` only those with a module. */
+function eachModule(given: Given, io: Pick<Io, 'out' | 'err'>, act: Act): Promise<number> {
+  return eachEnterprise(given, io, act, ({ retailcrm }) => retailcrm.module !== undefined);
+}
+
 /** Does it for each enterprise in turn; what goes wrong with one does not keep the next from its turn. */
-async function eachModule(
+async function eachEnterprise(
   given: Given,
   { out, err }: Pick<Io, 'out' | 'err'>,
-  act: (context: ModuleContext, db: Db) => Promise<Outcome>,
+  act: Act,
+  concerned: (enterprise: EnterpriseSettings) => boolean = () => true,
 ): Promise<number> {
   const settings = settingsFrom(given.config);
-  const chosen = chosenEnterprises(settings.enterprises, given.enterprise);
+  const chosen = chosenEnterprises(settings.enterprises, given.enterprise, concerned);
   const { publicUrl } = settings.daemon.http;
   return withDatabase(given.config, async (db) => {
     await migrate(db, join(projectRoot(), 'db/migrations'), silentLog);
@@ -249,14 +300,18 @@ async function eachModule(
   });
 }
 
-function chosenEnterprises(all: readonly EnterpriseSettings[], id: string | undefined): readonly EnterpriseSettings[] {
+function chosenEnterprises(
+  all: readonly EnterpriseSettings[],
+  id: string | undefined,
+  concerned: (enterprise: EnterpriseSettings) => boolean,
+): readonly EnterpriseSettings[] {
   const named = id === undefined ? undefined : all.find((one) => one.id === id);
   if (id !== undefined && named === undefined)
     throw new UsageError(`there is no enterprise ${id}; there are ${all.map((one) => one.id).join(', ')}`);
   if (named !== undefined) return [named];
-  const modules = all.filter(({ retailcrm }) => retailcrm.module !== undefined);
-  if (modules.length === 0) throw new UsageError('no enterprise has retailcrm.module in its configuration');
-  return modules;
+  const chosen = all.filter(concerned);
+  if (chosen.length === 0) throw new UsageError('no enterprise has retailcrm.module in its configuration');
+  return chosen;
 }
 
 /** Names of what the CRM holds otherwise than it would be registered now; the values hold the token. */

@@ -61,27 +61,34 @@ export function ensureCredentials(db: Db, enterprise: string): Promise<Credentia
 }
 
 /**
+ * Who must take a new pair before the older one may go: the CRM, where our module is registered; nobody, where there is no
+ * module and only scripts and triggers show the clientId.
+ */
+export type Taker = 'crm' | 'nobody';
+
+/**
  * A new pair beside the present one. The present one stays valid until `dropOldCredentials` or the next rotation: never
  * more than two. A new pair the CRM has not taken yet is given again instead of another one, since the older one is then
  * the only one the CRM knows.
  */
-export function rotateCredentials(db: Db, enterprise: string): Promise<CredentialPair> {
+export function rotateCredentials(db: Db, enterprise: string, taker: Taker = 'crm'): Promise<CredentialPair> {
   return db.transaction().execute(async (trx) => {
     await lock(trx, enterprise);
     const present = await newest(trx, enterprise);
-    if (present?.registeredAt === null) return present;
+    if (taker === 'crm' && present?.registeredAt === null) return present;
     if (present !== undefined) await dropOlder(trx, enterprise, present.id);
     return make(trx, enterprise);
   });
 }
 
 /** Ends the overlap: only the newest pair stays valid. Refuses (undefined) while the CRM has not taken it. @returns how many were dropped. */
-export function dropOldCredentials(db: Db, enterprise: string): Promise<number | undefined> {
+export function dropOldCredentials(db: Db, enterprise: string, taker: Taker = 'crm'): Promise<number | undefined> {
   return db.transaction().execute(async (trx) => {
     await lock(trx, enterprise);
     const present = await newest(trx, enterprise);
     if (present === undefined) return 0;
-    return present.registeredAt === null ? undefined : dropOlder(trx, enterprise, present.id);
+    const untaken = taker === 'crm' && present.registeredAt === null;
+    return untaken ? undefined : dropOlder(trx, enterprise, present.id);
   });
 }
 

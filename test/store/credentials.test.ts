@@ -60,6 +60,15 @@ describe('credentials', () => {
     expect(await valid('untaken')).toEqual([fresh.id, old.id]);
   });
 
+  test('without a module nobody must take a pair: it is in force at once, and the old one may go', async () => {
+    const old = await ensureCredentials(database.db, 'no-module');
+    const fresh = await rotateCredentials(database.db, 'no-module', 'nobody');
+    expect(await valid('no-module')).toEqual([fresh.id, old.id]);
+    expect((await rotateCredentials(database.db, 'no-module', 'nobody')).id).not.toBe(fresh.id);
+    expect(await dropOldCredentials(database.db, 'no-module', 'nobody')).toBe(1);
+    expect(await valid('no-module')).toHaveLength(1);
+  });
+
   test('never more than two: the second rotation ends the first overlap', async () => {
     const ids: string[] = [];
     for (let round = 0; round < 3; round++) {

@@ -7,7 +7,12 @@ import { RetailCrmClient } from '../../src/retailcrm/client.ts';
 import { CrmError } from '../../src/retailcrm/errors.ts';
 import { type Emulator, startEmulator } from '../../src/sandbox/emulator.ts';
 import type { Switches } from '../../src/sandbox/switches.ts';
-import { dropOldCredentials, ensureCredentials, rotateCredentials } from '../../src/store/credentials.ts';
+import {
+  dropOldCredentials,
+  ensureCredentials,
+  readCredentials,
+  rotateCredentials,
+} from '../../src/store/credentials.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { example } from '../unit/config/support.ts';
 
@@ -226,10 +231,21 @@ describe('the keeper', () => {
     expect(valid.every((count) => count === 1)).toBe(true);
   });
 
-  test('no module configured: nothing is sent and nobody is let in', async () => {
+  test('no module configured: nothing is sent, and scripts and triggers have a clientId all the same', async () => {
     enterprise = { ...enterprise, retailcrm: { ...enterprise.retailcrm, module: undefined } };
-    expect((await start()).credentials()).toEqual([]);
-    expect(edits()).toEqual([]);
+    const running = await start();
+    const pairs = await readCredentials(database.db, [enterprise.id]);
+    expect(pairs).toHaveLength(1);
+    expect(running.credentials()).toEqual(pairs.map(digests));
+    expect(crm.requests({})).toEqual([]);
+  });
+
+  test('no module configured: a rotation is known, too', async () => {
+    enterprise = { ...enterprise, retailcrm: { ...enterprise.retailcrm, module: undefined } };
+    const running = await start();
+    const fresh = await rotateCredentials(database.db, enterprise.id, 'nobody');
+    await until(() => running.credentials().length === 2);
+    expect(running.credentials()[0]).toEqual(digests(fresh));
   });
 
   test('not at start: the pair of an earlier registration is valid, nothing is sent', async () => {

@@ -8,7 +8,7 @@ import {
 } from '../../src/cli/module.ts';
 import { type Emulator, startEmulator } from '../../src/sandbox/emulator.ts';
 import { listAudit } from '../../src/store/audit.ts';
-import { readCredentials } from '../../src/store/credentials.ts';
+import { ensureCredentials, readCredentials } from '../../src/store/credentials.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { capture } from '../unit/cli/support.ts';
 import { directory } from '../unit/config/support.ts';
@@ -201,14 +201,30 @@ describe('module', () => {
     expect(done.err).toMatch(sentence);
   });
 
-  test('no such enterprise, and none with a module', async () => {
+  test('no such enterprise', async () => {
     expect(await run('module', 'show', '--enterprise', 'nobody')).toMatchObject({ code: 64 });
+  });
+
+  test('an enterprise without a module: nothing to register; its clientId can be shown and changed', async () => {
     const without = files(crm.url);
     config = directory({
       ...without,
       'enterprises/acme.yaml': (without['enterprises/acme.yaml'] ?? '').replace(/ {2}module:.*\n/, ''),
     });
-    expect(await run('module', 'show')).toMatchObject({ code: 64, err: expect.stringMatching(/retailcrm\.module/) });
-    expect(await run('module', 'show', '--enterprise', 'acme')).toMatchObject({ code: 1 });
+    expect(await run('module', 'register')).toMatchObject({
+      code: 64,
+      err: expect.stringMatching(/retailcrm\.module/),
+    });
+    expect(await run('module', 'register', '--enterprise', 'acme')).toMatchObject({ code: 1 });
+    expect(await run('module', 'show')).toMatchObject({ code: 0, out: expect.stringMatching(/no credentials yet/) });
+    const { clientId } = await ensureCredentials(database.db, 'acme');
+    expect((await run('module', 'show')).out).not.toContain(clientId);
+    expect((await run('module', 'show', '--secrets')).out).toContain(`clientId ${clientId}\n`);
+    expect((await run('module', 'rotate')).out).toBe(
+      'there are new credentials; the old ones are valid until --drop-old\n',
+    );
+    expect((await run('module', 'rotate', '--drop-old')).out).toBe('the old credentials are no longer valid\n');
+    expect((await run('module', 'show', '--secrets')).out).not.toContain(clientId);
+    expect(crm.requests({})).toEqual([]);
   });
 });
