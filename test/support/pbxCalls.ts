@@ -40,6 +40,8 @@ export interface Stage {
   dids: readonly string[];
   /** Every second call is with one of these, E.164; default: nobody calls twice, as good as. */
   customers?: readonly string[];
+  /** Who is on the other side, E.164; default: anybody. */
+  phone?: string;
 }
 
 /** A call under way: each yield is a pause in milliseconds. */
@@ -68,9 +70,10 @@ export const usualDids: readonly string[] = ['375171234501', '375171234503', '37
 export function call(kind: CallKind, stage: Stage): { truth: CallTruth; script: Script } {
   const { chance, customers } = stage;
   const phone =
-    customers !== undefined && chance.next() < 0.5
+    stage.phone ??
+    (customers !== undefined && chance.next() < 0.5
       ? chance.pick(customers)
-      : `+37529${1 + chance.integer(9)}${String(chance.integer(1_000_000)).padStart(6, '0')}`;
+      : `+37529${1 + chance.integer(9)}${String(chance.integer(1_000_000)).padStart(6, '0')}`);
   const truth: CallTruth = {
     kind,
     direction: kind.startsWith('in ') ? 'in' : kind.startsWith('out ') ? 'out' : 'internal',

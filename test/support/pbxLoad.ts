@@ -70,10 +70,11 @@ export class PbxLoad {
     next();
   }
 
-  /** One call now, of a kind if it matters. */
-  one(kind?: CallKind): CallTruth {
+  /** One call now, of a kind and with a number if they matter. */
+  one(kind?: CallKind, phone?: string): CallTruth {
     const { pbx, chance, pace = briskPace, mix = usualMix, dids = usualDids, customers } = this.#options;
-    const stage = { pbx, chance, pace, dids, ...(customers === undefined ? {} : { customers }) };
+    const others = { ...(customers === undefined ? {} : { customers }), ...(phone === undefined ? {} : { phone }) };
+    const stage = { pbx, chance, pace, dids, ...others };
     const { truth, script } = call(kind ?? chance.weighted(mix), stage);
     this.calls.push(truth);
     this.#running.set(script, { truth, timer: undefined });
