@@ -5,24 +5,27 @@ import { Buckets, Tally } from '../../../src/http/figures.ts';
 import { METRICS, type MetricDefinition, exposition, sample } from '../../../src/http/metrics.ts';
 import { projectRoot } from '../../../src/root.ts';
 
-const page = readFileSync(join(projectRoot(), 'docs/metrics.md'), 'utf8');
 const definitions: Readonly<Record<string, MetricDefinition>> = METRICS;
 
-test('docs/metrics.md lists every metric as it is, and none there is not', () => {
-  const rows = page
-    .split('\n')
-    .filter((line) => /^\| `[a-z0-9_]+` \| (?:gauge|counter|histogram) /.test(line))
-    .map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')))
-    .map(([, name, type, labels]) => ({ name, type, labels: labels === '' ? [] : labels?.split(', ') }));
-  expect(rows).toEqual(
-    Object.entries(definitions).map(([name, { type, labels }]) => ({ name, type, labels: [...labels] })),
-  );
-});
+describe.each(['docs/metrics.md', 'docs/metrics.ru.md'])('%s', (file) => {
+  const page = readFileSync(join(projectRoot(), file), 'utf8');
 
-test('its alerts use metrics there are', () => {
-  const named = [...page.matchAll(/asterisk_retailcrm_[a-z_]+/g)].map(([name]) => name.replace(/_bucket$/, ''));
-  expect(named.length).toBeGreaterThan(30);
-  expect(named.filter((name) => definitions[name] === undefined)).toEqual([]);
+  test('lists every metric as it is, and none there is not', () => {
+    const rows = page
+      .split('\n')
+      .filter((line) => /^\| `[a-z0-9_]+` \| (?:gauge|counter|histogram) /.test(line))
+      .map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')))
+      .map(([, name, type, labels]) => ({ name, type, labels: labels === '' ? [] : labels?.split(', ') }));
+    expect(rows).toEqual(
+      Object.entries(definitions).map(([name, { type, labels }]) => ({ name, type, labels: [...labels] })),
+    );
+  });
+
+  test('its alerts use metrics there are', () => {
+    const named = [...page.matchAll(/asterisk_retailcrm_[a-z_]+/g)].map(([name]) => name.replace(/_bucket$/, ''));
+    expect(named.length).toBeGreaterThan(30);
+    expect(named.filter((name) => definitions[name] === undefined)).toEqual([]);
+  });
 });
 
 describe('the text', () => {
