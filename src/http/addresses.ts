@@ -2,6 +2,7 @@ import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 
 /** Whether an address is one of these (IP or IP/bits). IPv4 written as IPv6 (`::ffff:203.0.113.7`) is the IPv4 address. */
 export function addressList(entries: readonly string[]): (address: string) => boolean {
+  if (entries.length === 0) return () => false;
   const list = new BlockList();
   for (const entry of entries) {
     const [network = '', bits] = entry.split('/');

@@ -21,6 +21,8 @@ export interface HttpLimits {
   /** Connections of one address, and of all. */
   readonly perAddress: number;
   readonly connections: number;
+  /** When there is no room: how long a connection must have been idle, or without its whole request, to give way, milliseconds. */
+  readonly patienceMs: number;
   /** How long requests under way may take when we stop, milliseconds. */
   readonly stopMs: number;
 }
@@ -34,6 +36,7 @@ export const standardLimits: HttpLimits = {
   keepAliveMs: 65_000,
   perAddress: 50,
   connections: 1_000,
+  patienceMs: 500,
   stopMs: 2_500,
 };
 
@@ -188,8 +191,8 @@ function wrongFrom(request: FastifyRequest): [status: number, code: string, mess
 
 /** Begins to listen. @returns the address as `host:port`, port 0 resolved. Rejects with Node's error (`EADDRINUSE`, …). */
 export async function listen(app: FastifyInstance, address: string, port: number): Promise<string> {
-  // Node's 511 make a burst of newcomers wait a second for their second try.
-  await app.listen({ host: address, port, backlog: 2_048 });
+  // Node's 511 make a burst of newcomers wait a second for their second try. The kernel takes at most `net.core.somaxconn`.
+  await app.listen({ host: address, port, backlog: 4_096 });
   const bound = app.server.address();
   if (bound === null || typeof bound === 'string') throw new Error('the listener has no address');
   return bound.family === 'IPv6' ? `[${bound.address}]:${bound.port}` : `${bound.address}:${bound.port}`;
@@ -222,8 +225,8 @@ function guardedServer(
     handler,
   );
   server.maxHeadersCount = 100;
-  const { perAddress, connections: total } = limits;
-  limitConnections(server, { perAddress, total, exempt: trusted }, () => (figures.connectionsRefused += 1));
+  const { perAddress, connections: total, patienceMs } = limits;
+  limitConnections(server, { perAddress, total, patienceMs, exempt: trusted }, () => (figures.connectionsRefused += 1));
   return server;
 }
 

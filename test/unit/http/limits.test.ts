@@ -228,18 +228,82 @@ describe('too many connections', () => {
     expect(many.map(({ text }) => statusLines(text)[0])).toEqual(Array(6).fill('200'));
   });
 
-  test('altogether: idle ones make room before anybody is refused', async () => {
-    const { app, port } = await serve({ connections: 3 });
-    const idle = Array.from({ length: 3 }, () => dial(port));
-    for (const socket of idle) socket.write('GET /logo.svg HTTP/1.1\r\nHost: a\r\n\r\n');
-    await Promise.all(idle.map((socket) => new Promise((resolve) => socket.once('data', resolve))));
-    const first = await raw(port, 'GET /logo.svg HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-    const second = await raw(port, 'GET /logo.svg HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
-    // The first one may come before the idle ones are gone; it made room for the second.
-    expect([statusLines(first)[0], statusLines(second)[0]].filter((status) => status === '200').length).toBeGreaterThan(
-      0,
+  const asksLast = 'GET /logo.svg HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n';
+  const connected = (held: Socket[]): Promise<unknown> =>
+    Promise.all(held.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
+
+  test.each([
+    { says: 'idle ones', bytes: 'GET /logo.svg HTTP/1.1\r\nHost: a\r\n\r\n', hears: ['200'] },
+    { says: 'those who never end their headers', bytes: 'GET /logo.svg HTTP/1.1\r\nHost: a\r\n', hears: ['503'] },
+    {
+      says: 'those who never end their body',
+      bytes: 'POST /api/hangup HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+      hears: ['503'],
+    },
+  ])('altogether: $says make room before anybody is refused', async ({ bytes, hears }) => {
+    const { port } = await serve({ connections: 3, patienceMs: 0 });
+    const first = dial(port);
+    await connected([first]);
+    const others = Array.from({ length: 2 }, () => dial(port));
+    await connected(others);
+    for (const socket of [first, ...others]) {
+      socket.write(bytes);
+      if (hears[0] === '200') await new Promise((resolve) => socket.once('data', resolve));
+    }
+    expect(statusLines(await raw(port, asksLast))).toEqual(['200']);
+    await first.gone;
+    expect(statusLines(first.text)).toEqual(hears);
+  });
+
+  test('of one address: its own quiet one makes room, nobody else’s', async () => {
+    const { port } = await serve({ perAddress: 2, patienceMs: 0 });
+    const stranger = dial(port, '127.0.0.3');
+    await connected([stranger]);
+    const own = [dial(port, '127.0.0.2'), dial(port, '127.0.0.2')];
+    await connected(own);
+    const next = dial(port, '127.0.0.2');
+    next.write(asksLast);
+    await next.gone;
+    expect(statusLines(next.text)).toEqual(['200']);
+    await own[0]?.gone;
+    stranger.write(asksLast);
+    await stranger.gone;
+    expect(statusLines(stranger.text)).toEqual(['200']);
+  });
+
+  test('who waits for an answer does not give way', async () => {
+    let answer: () => void = () => undefined;
+    let begun: () => void = () => undefined;
+    const under = new Promise<void>((resolve) => (begun = resolve));
+    const hangup = (): Promise<{ outcome: 'done' }> =>
+      new Promise((resolve) => {
+        answer = () => resolve({ outcome: 'done' });
+        begun();
+      });
+    const app = await open([tenant('slow', { hangup })], { limits: { connections: 1, patienceMs: 0 } });
+    apps.push(app);
+    const port = Number((await listen(app, '127.0.0.1', 0)).split(':')[1]);
+    const waiting = dial(port);
+    const body = `clientId=${secretsOf('slow').clientId}&code=101&by=101`;
+    waiting.write(
+      `POST /api/hangup HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
-    expect(app.figures.connectionsRefused).toBeLessThan(2);
+    await under;
+    expect(statusLines(await raw(port, asksLast))).toEqual(['503']);
+    answer();
+    await waiting.gone;
+    expect(statusLines(waiting.text)).toEqual(['200']);
+  });
+
+  test('who was just let in does not give way', async () => {
+    const { app, port } = await serve({ connections: 2, patienceMs: 60_000 });
+    const held = [dial(port), dial(port)];
+    await connected(held);
+    expect(statusLines(await raw(port, asksLast))).toEqual(['503']);
+    expect(app.figures.connectionsRefused).toBe(1);
+    held[0]?.write(asksLast);
+    await held[0]?.gone;
+    expect(statusLines(held[0]?.text ?? '')).toEqual(['200']);
   });
 });
 
