@@ -24,8 +24,11 @@ export function logged(expected: ExpectedCall[]): ExpectedCall[] {
   return expected.filter(({ logToCrm }) => logToCrm);
 }
 
-/** A sentence for each thing the CRM has wrong; empty if it was told right. */
-export function crmDisagreements(crm: Emulator, calls: KnownCall[]): string[] {
+/**
+ * A sentence for each thing the CRM has wrong; empty if it was told right.
+ * @param stallMs how long the machine was seen to stand still: moments may differ by so much more
+ */
+export function crmDisagreements(crm: Emulator, calls: KnownCall[], stallMs: number): string[] {
   const account = crm.account();
   const problems: string[] = [];
   const held = new Map(account.calls);
@@ -39,7 +42,7 @@ export function crmDisagreements(crm: Emulator, calls: KnownCall[]): string[] {
       continue;
     }
     held.delete(id);
-    problems.push(...wrongFields(record, expected, account).map((wrong) => `${who}: ${wrong}`));
+    problems.push(...wrongFields(record, expected, account, stallMs).map((wrong) => `${who}: ${wrong}`));
   }
   for (const extra of held.values())
     problems.push(
@@ -54,20 +57,20 @@ function externalId(identity: CallIdentity): string {
   return `pbx1-${identity.firstUniqueid}`;
 }
 
-function wrongFields(record: Call, call: ExpectedCall, account: Account): string[] {
+function wrongFields(record: Call, call: ExpectedCall, account: Account, stallMs: number): string[] {
   const wrong: string[] = [];
   if (record.type !== call.direction) wrong.push(`is a call ${record.type}, it was ${call.direction}`);
   if (call.customerPhone === null ? record.phone !== 'anonymous' : !sameNumber(record.phone, call.customerPhone))
     wrong.push(`phone ${record.phone}, it was ${call.customerPhone}`);
   const ours = Date.parse(`${toAccountTime(call.startedAt, account.timezone).replace(' ', 'T')}Z`);
-  if (Math.abs(Date.parse(`${record.date.replace(' ', 'T')}Z`) - ours) > dateTolerance)
+  if (Math.abs(Date.parse(`${record.date.replace(' ', 'T')}Z`) - ours) > dateTolerance + stallMs)
     wrong.push(`date ${record.date}, it was ${toAccountTime(call.startedAt, account.timezone)}`);
   if (![call.result, ...call.resultAlternatives].includes(record.result)) {
     wrong.push(`result ${record.result}, it was ${call.result}`);
   }
   const wait = ((call.answeredAt ?? call.endedAt) - (call.customerLegAt ?? call.startedAt)) / 1000;
   const talk = call.answeredAt === null ? 0 : (call.endedAt - call.answeredAt) / 1000;
-  const slack = durationTolerance + Math.max(0, call.endTolerance - 0.7);
+  const slack = durationTolerance + Math.max(0, call.endTolerance - 0.7) + stallMs / 1000;
   if (Math.abs((record.duration ?? 0) - talk) > slack)
     wrong.push(`duration ${record.duration}, it was ${talk.toFixed(1)}`);
   if (Math.abs((record.durationWaiting ?? 0) - wait) > slack) {
@@ -76,7 +79,7 @@ function wrongFields(record: Call, call: ExpectedCall, account: Account): string
   if (!sameNumber(record.externalPhone, call.externalPhone)) {
     wrong.push(`externalPhone ${record.externalPhone}, it was ${call.externalPhone}`);
   }
-  const owners = ownersOf(call);
+  const owners = ownersOf(call, stallMs);
   if (!owners.includes(record.code)) wrong.push(`code ${record.code}, the owner is ${owners.join(' or ')}`);
   if (call.recorded && record.recordUrl === undefined) wrong.push('has no recordUrl');
   if (!call.recorded && record.recordUrl !== undefined) wrong.push('has a recordUrl, nothing was recorded');
@@ -88,12 +91,12 @@ function wrongFields(record: Call, call: ExpectedCall, account: Account): string
  * Default policy: the last employee who talked; of an outgoing call nobody took the one who dialled; of a missed one, or
  * one only people outside took, the last employee rung. Several if phones began to ring together; undefined is nobody.
  */
-function ownersOf(call: ExpectedCall): (string | undefined)[] {
+function ownersOf(call: ExpectedCall, stallMs: number): (string | undefined)[] {
   const talker = call.handledBy.findLast((party) => /^1\d\d$/.test(party));
   if (talker !== undefined) return [talker];
   if (call.direction === 'out') return [call.initiatedBy ?? undefined];
   const last = Math.max(...call.rang.map(({ at }) => at));
-  const rung = call.rang.filter(({ at }) => at >= last - together).map(({ ext }) => ext);
+  const rung = call.rang.filter(({ at }) => at >= last - together - stallMs).map(({ ext }) => ext);
   return rung.length === 0 ? [undefined] : rung;
 }
 

@@ -53,15 +53,17 @@ function testsOf(version: AsteriskVersion): Test[] {
 }
 
 function report(result: TestResult): void {
-  const { test, outcome, seconds, problems } = result;
+  const { test, outcome, seconds, problems, stallMs } = result;
   if (args.json) {
     const { name, version, driver } = test;
-    process.stdout.write(`${JSON.stringify({ name, version, driver, outcome, seconds, problems })}\n`);
+    process.stdout.write(`${JSON.stringify({ name, version, driver, outcome, seconds, stallMs, problems })}\n`);
     return;
   }
   const mark = { passed: 'ok  ', failed: 'FAIL', skipped: 'skip' }[outcome];
   const time = outcome === 'skipped' ? '' : `${seconds.toFixed(1)} s`;
   say(`${mark}  ${String(test.version)}  ${test.name.padEnd(28)} ${time.padStart(7)}  ${test.scenario.what}`);
+  if (stallMs >= 500)
+    say(`          the machine stood still for ${(stallMs / 1000).toFixed(1)} s: so much more may moments differ`);
   for (const problem of problems) say(`          ${problem.replaceAll('\n', '\n          ')}`);
 }
 
@@ -93,7 +95,7 @@ async function runVersion(
   } catch (error) {
     if (!(error instanceof NoAsterisk)) throw error;
     say(`SKIPPED: NO ASTERISK ${version} ON THIS MACHINE, ${tests.length} TESTS WERE NOT RUN: ${error.message}`);
-    return tests.map((test) => ({ test, outcome: 'skipped', seconds: 0, problems: [] }));
+    return tests.map((test) => ({ test, outcome: 'skipped', seconds: 0, problems: [], stallMs: 0 }));
   }
 }
 

@@ -44,6 +44,8 @@ const abandoned: ExpectedCall = {
   rang: [{ ext: '150', at: 100, outcome: 'cancelled' }],
 };
 
+const crmAway: ExpectedCall = { ...call, popupsUnsure: true };
+
 const event = (type: CallEvent['type'], codes: string[], hangupStatus?: string, id = 'c'): CallEvent => ({
   at: 0,
   type,
@@ -69,6 +71,8 @@ test.each([
   ['a phone that did not ring sees it', [shown, lost, over, event('in', ['152'])], call, ['no hangup', 'not called']],
   ['a popup of no call', [shown, lost, over, event('in', ['150'], undefined, 'x')], call, ['no call for the CRM']],
   ['a hunt group rang on', [shown, lost, over], hunt, ['it was no answered']],
+  ['the CRM was away while it rang', [lost], crmAway, []],
+  ['the CRM was away while another one rang', [event('in', ['150'], undefined, 'x')], crmAway, ['no call for the CRM']],
   ['the caller gave up', [event('in', ['150']), event('hangup', ['150'], 'no answered')], abandoned, ['was cancel']],
 ] as [string, CallEvent[], ExpectedCall, string[]][])('%s', (_words, events, expected, parts) => {
   const account: Pick<Account, 'events' | 'openPopups'> = { events, openPopups: new Map() };

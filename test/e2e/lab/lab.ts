@@ -62,11 +62,17 @@ export interface Lab {
   secondDevice(ext: string, number: number): Promise<Phone>;
 }
 
-/** Opens phones and providers around a running Asterisk. `close` frees their addresses. */
-export async function openLab(
-  asterisk: Asterisk,
-  daemon: DaemonTrouble | undefined,
-): Promise<{ lab: Lab; close(): void }> {
+/** A lab with its phones. */
+export interface OpenLab {
+  lab: Lab;
+  /** Longest time Asterisk kept a phone waiting since the lab was opened, milliseconds. */
+  slowestMs(): number;
+  /** Frees the addresses. */
+  close(): void;
+}
+
+/** Opens phones and providers around a running Asterisk. */
+export async function openLab(asterisk: Asterisk, daemon: DaemonTrouble | undefined): Promise<OpenLab> {
   const { network } = asterisk;
   const agents: SipAgent[] = [];
   const open = async (address: string, account?: { user: string; secret: string }): Promise<SipAgent> => {
@@ -85,7 +91,9 @@ export async function openLab(
     for (const { ext } of phones) await knownAs(asterisk, ext, true, (...wanted) => asterisk.manager.event(...wanted));
     const [phone150, phone151, phone152] = phones;
     const [by, ru] = [await open(network.providerBy), await open(network.providerRu)];
-    return { lab: { asterisk, daemon, by, ru, phone150, phone151, phone152, secondDevice: device }, close };
+    for (const agent of agents) agent.slowestMs = 0;
+    const lab = { asterisk, daemon, by, ru, phone150, phone151, phone152, secondDevice: device };
+    return { lab, close, slowestMs: () => Math.max(...agents.map((agent) => agent.slowestMs)) };
   } catch (error) {
     close();
     throw error;

@@ -115,7 +115,7 @@ export class Manager {
     const lines = [['Action', name], ['ActionID', id], ...Object.entries(fields)];
     const answer = new Promise<Message>((resolve) => this.#answers.set(id, resolve));
     this.#socket.write(`${lines.map(([key, value]) => `${key ?? ''}: ${value ?? ''}`).join('\r\n')}\r\n\r\n`);
-    return deadline(answer, 5000, `the answer to ${name}`);
+    return deadline(answer, 10_000, `the answer to ${name}`);
   }
 
   /** The first event of that name, past or future, that the test accepts. */

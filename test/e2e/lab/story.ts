@@ -6,7 +6,7 @@ import type { ExpectedCall } from '../scenarios/expect.ts';
 import { trunks } from './conf/sip.ts';
 import { field, type Message } from './manager.ts';
 
-/** Seconds by which phones and Asterisk may differ. */
+/** Milliseconds by which phones and Asterisk may differ. */
 const toleranceMs = 700;
 
 interface Seen {
@@ -24,8 +24,12 @@ interface Seen {
   talked: { party: string; at: number }[];
 }
 
-/** What the stream has that the scenario did not mean, and the other way round; empty if they agree. */
-export function disagreements(events: Message[], expected: ExpectedCall[], cut: boolean): string[] {
+/**
+ * What the stream has that the scenario did not mean, and the other way round; empty if they agree.
+ * @param stallMs how long the machine was seen to stand still: moments may differ by so much more
+ */
+export function disagreements(events: Message[], expected: ExpectedCall[], cut: boolean, stallMs: number): string[] {
+  const near = (a: number, b: number): boolean => Math.abs(a - b) <= toleranceMs + stallMs;
   const channels = reconstruct(events);
   const problems: string[] = [];
   if (!cut) {
@@ -63,7 +67,7 @@ export function disagreements(events: Message[], expected: ExpectedCall[], cut: 
     if (call.answeredAt !== null && first !== undefined && !near(first, call.answeredAt)) {
       problems.push(`${number} was answered ${Math.round(first - call.answeredAt)} ms away from the phone's clock`);
     }
-    const tolerance = call.endTolerance * 1000;
+    const tolerance = call.endTolerance * 1000 + stallMs;
     const attemptOnly = call.direction === 'out' && call.answeredAt === null; // several trunk legs may follow each other
     if (leg.endedAt !== undefined && !attemptOnly && Math.abs(leg.endedAt - call.endedAt) > tolerance) {
       problems.push(`${number} ended ${Math.round(leg.endedAt - call.endedAt)} ms away from the phone's clock`);
@@ -162,10 +166,6 @@ function connected(from: Seen, live: Seen[], bridgeOf: Map<string, string>): See
   }
   found.delete(from);
   return [...found];
-}
-
-function near(a: number, b: number): boolean {
-  return Math.abs(a - b) <= toleranceMs;
 }
 
 function sameDigits(a: string, b: string | null): boolean {

@@ -17,6 +17,26 @@ export function pass(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** How long this process stood still since, by a clock that should tick every 20 ms. */
+export interface Pulse {
+  /** The longest time between two ticks beyond what was meant, milliseconds. */
+  slowestMs(): number;
+  stop(): void;
+}
+
+/** Begins to watch. */
+export function watchPulse(): Pulse {
+  const tickMs = 20;
+  let last = performance.now();
+  let slowest = 0;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    slowest = Math.max(slowest, now - last - tickMs);
+    last = now;
+  }, tickMs);
+  return { slowestMs: () => slowest, stop: () => clearInterval(timer) };
+}
+
 /** A promise and the function that resolves it. */
 export interface Later<T> {
   promise: Promise<T>;

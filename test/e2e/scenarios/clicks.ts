@@ -89,8 +89,9 @@ export const clickScenarios: Scenario[] = [
       const daemon = daemonOf(lab);
       const replies = await Promise.all([daemon.click(user150, to), daemon.click(user150, '80290000602')]);
       for (const reply of replies) answers(reply, 200);
-      const phone = await picksUp(lab.phone150, 300);
+      const phone = await rings(lab.phone150);
       answers(await daemon.api('makecallexternal', { code: '150', phone: to }), 200, '"repeated":true');
+      await phone.answer();
       const customer = await outsidePicksUp(lab.by, to, 300);
       await pass(talkMs);
       await hangUp(phone, customer);

@@ -31,6 +31,7 @@ export const queueScenarios: Scenario[] = [
       const customer = await customerCalls(lab, from, dids.queue);
       const phones = [lab.phone150, lab.phone151, lab.phone152];
       const calls = await Promise.all(phones.map(async (phone) => ({ phone, call: await rings(phone) })));
+      await customer.answered();
       await pass(1500);
       await hangUp(customer, ...calls.map(({ call }) => call));
       const all = calls.map(({ phone, call }) => rang(phone, call, 'cancelled'));

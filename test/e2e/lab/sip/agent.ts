@@ -36,6 +36,8 @@ export class SipAgent {
   readonly #socket: Socket;
   #closed = false;
   readonly #calls = new Map<string, Call>();
+  /** Calls whose INVITE came and whose audio port is not open yet: what follows the INVITE waits for it. */
+  readonly #opening = new Map<string, Promise<Call>>();
   readonly #transactions = new Map<string, (response: SipMessage) => void>();
   /** Last answer per request of the other side, for its retransmissions. */
   readonly #answers = new Map<string, string>();
@@ -58,6 +60,12 @@ export class SipAgent {
       });
     });
   }
+
+  /**
+   * Longest time Asterisk took to say anything to a request of ours, or to acknowledge an answer, milliseconds: by so much its
+   * moments may differ from ours on a busy machine.
+   */
+  slowestMs = 0;
 
   /** Every call of this agent, in order. */
   readonly calls: Call[] = [];
@@ -154,8 +162,12 @@ export class SipAgent {
     const key = transactionKey(message);
     const final: Later<SipMessage> = later();
     let again: NodeJS.Timeout | undefined;
+    const began = performance.now();
+    let heard = false;
     this.#transactions.set(key, (response) => {
       clearTimeout(again);
+      if (!heard) this.slowestMs = Math.max(this.slowestMs, performance.now() - began);
+      heard = true;
       if (response.status < 200) onProvisional?.(response);
       else final.resolve(response);
     });
@@ -166,6 +178,12 @@ export class SipAgent {
     };
     send(500);
     return deadline(final.promise, ms, `the answer to ${message.method ?? ''}`).finally(() => clearTimeout(again));
+  }
+
+  /** Sends the last answer to a request of the other side once more. */
+  repeat(request: SipMessage): void {
+    const text = this.#answers.get(transactionKey(request));
+    if (text !== undefined && !this.#closed) this.#socket.send(text, port, this.options.pbx);
   }
 
   /** Sends a message as it is: ACK, or an answer to a request of the other side. */
@@ -215,7 +233,9 @@ export class SipAgent {
       return;
     }
     const call = this.#calls.get(callId);
+    const opening = this.#opening.get(callId);
     if (call !== undefined) call.receive(message);
+    else if (opening !== undefined) void opening.then((opened) => opened.receive(message));
     else if (message.method === 'INVITE') void this.#incoming(message, callId);
     else if (message.method !== 'ACK')
       this.respond(message, message.method === 'OPTIONS' || message.method === 'NOTIFY' ? 200 : 481);
@@ -223,7 +243,10 @@ export class SipAgent {
 
   async #incoming(request: SipMessage, callId: string): Promise<void> {
     this.respond(request, 100);
-    const call = await Call.incoming(this, request, callId, userOf(request.uri));
+    const opening = Call.incoming(this, request, callId, userOf(request.uri));
+    this.#opening.set(callId, opening);
+    const call = await opening;
+    this.#opening.delete(callId);
     this.#calls.set(callId, call);
     this.calls.push(call);
     for (const waiter of this.#waiters) if (waiter(call)) return;

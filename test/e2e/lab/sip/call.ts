@@ -20,6 +20,9 @@ export interface Moments {
   transferred: number | undefined;
 }
 
+/** Longest until Asterisk answers a request or acknowledges an answer of a dialog, milliseconds: after the last repetition. */
+const patienceMs = 10_000;
+
 /** A call of one agent. */
 export class Call {
   readonly callId: string;
@@ -132,14 +135,14 @@ export class Call {
     this.#reply(200, true);
     this.#up();
     this.#hear(this.#theirs());
-    await deadline(this.#acked.promise, 5000, 'the ACK of our answer');
+    await this.#acknowledged('the ACK of our answer');
   }
 
   /** Refuses with a status: 486 busy, 603 declined, 404, 480, 503, … */
   async refuse(status: number, extra: Headers = []): Promise<void> {
     this.#reply(status, false, extra);
     this.#over(status);
-    await deadline(this.#acked.promise, 5000, 'the ACK of our refusal');
+    await this.#acknowledged('the ACK of our refusal');
   }
 
   /** 302 to another number of the PBX. Only that contact: our own first would bring the call back to us. */
@@ -153,7 +156,7 @@ export class Call {
     if (this.at.answered === undefined) return this.#cancel();
     const request = this.#request('BYE');
     this.#over(undefined);
-    await this.#agent.request(request, undefined, 5000);
+    await this.#agent.request(request, undefined, patienceMs);
   }
 
   /** Puts the other side on hold. */
@@ -274,6 +277,21 @@ export class Call {
     this.#over(response.status);
   }
 
+  /** A final answer is sent again after 0.5, 1, 2 and 4 s until it is acknowledged: RFC 3261 over UDP, chan_sip needs it. */
+  async #acknowledged(what: string): Promise<void> {
+    const began = performance.now();
+    let again: NodeJS.Timeout | undefined;
+    const wait = (pauseMs: number): void => {
+      again = setTimeout(() => {
+        if (this.#invite !== undefined) this.#agent.repeat(this.#invite);
+        if (pauseMs < 4_000) wait(pauseMs * 2);
+      }, pauseMs);
+    };
+    wait(500);
+    await deadline(this.#acked.promise, patienceMs, what).finally(() => clearTimeout(again));
+    this.#agent.slowestMs = Math.max(this.#agent.slowestMs, performance.now() - began);
+  }
+
   async #cancel(): Promise<void> {
     const invite = this.#invite;
     if (invite === undefined || this.#identity === undefined) return this.refuse(480);
@@ -287,12 +305,12 @@ export class Call {
       body: '',
       headers: kept.map(([name, value]) => [name, name === 'CSeq' ? value.replace('INVITE', 'CANCEL') : value]),
     });
-    await this.ended(5000);
+    await this.ended(patienceMs);
     this.at.ended = cancelled;
   }
 
   async #reinvite(direction: MediaDirection): Promise<void> {
-    const response = await this.#agent.request(this.#request('INVITE', [], true, direction), undefined, 5000);
+    const response = await this.#agent.request(this.#request('INVITE', [], true, direction), undefined, patienceMs);
     if (response.status !== 200) throw new Error(`re-INVITE was refused: ${response.status}`);
     this.#acknowledge();
   }
@@ -305,7 +323,7 @@ export class Call {
       ['Refer-To', target],
       ['Referred-By', uriOf(this.#local)],
     ]);
-    const response = await this.#agent.request(request, undefined, 5000);
+    const response = await this.#agent.request(request, undefined, patienceMs);
     if (response.status >= 300) return response.status;
     const status = await deadline(
       Promise.race([outcome.promise, this.#ended.promise.then(() => 200)]),
