@@ -26,31 +26,35 @@ export function readVersion(text: string): Version | undefined {
 interface Flaw {
   readonly id: string;
   readonly says: string;
+  /** The manager action it is used by, lower case: who may not send it cannot use it. */
+  readonly action: string;
   /** First mended releases, one per branch that was mended. */
   readonly mended: readonly string[];
   /** Branches from this one on never had it. */
   readonly cleanFrom: number;
 }
 
-/** The flaws a manager's client may lean on. */
+/** The flaws a manager's client may lean on; versions from Asterisk's advisories GHSA-c4cg-9275-6w44 and GHSA-8857-hfmw-vg8f. */
 const flaws: readonly Flaw[] = [
   {
     id: 'CVE-2024-42365',
     says: 'whoever may originate can write files on the PBX and run programs',
+    action: 'originate',
     mended: ['18.24.2', '20.9.2', '21.4.2', '18.9-cert11', '20.7-cert2'],
     cleanFrom: 22,
   },
   {
     id: 'CVE-2023-49294',
-    says: 'whoever has the class config can read any file of the PBX',
+    says: 'whoever has the class system or config in write can read any file Asterisk can',
+    action: 'getconfig',
     mended: ['18.20.1', '20.5.1', '21.0.1', '18.9-cert6'],
     cleanFrom: 22,
   },
 ];
 
 /** Ids of the flaws a release has. A distribution may have mended an old release without changing its number. */
-export function flawsOf(version: Version): { id: string; says: string; mended: string | undefined }[] {
-  return flaws.flatMap(({ id, says, mended, cleanFrom }): ReturnType<typeof flawsOf> => {
+export function flawsOf(version: Version): (Pick<Flaw, 'id' | 'says' | 'action'> & { mended: string | undefined })[] {
+  return flaws.flatMap(({ id, says, action, mended, cleanFrom }): ReturnType<typeof flawsOf> => {
     if (version.major >= cleanFrom) return [];
     const sameMajor = mended.flatMap((text) => {
       const one = readVersion(text);
@@ -59,8 +63,8 @@ export function flawsOf(version: Version): { id: string; says: string; mended: s
     // A certified branch that is not listed was cut from a later plain release.
     const branch =
       sameMajor.find(({ one }) => (one.certified === undefined) === (version.certified === undefined)) ?? sameMajor[0];
-    if (branch === undefined) return [{ id, says, mended: undefined }];
-    return before(version, branch.one) ? [{ id, says, mended: branch.text }] : [];
+    if (branch === undefined) return [{ id, says, action, mended: undefined }];
+    return before(version, branch.one) ? [{ id, says, action, mended: branch.text }] : [];
   });
 }
 
@@ -79,8 +83,8 @@ function before(a: Version, b: Version): boolean {
 const tested = [16, 22];
 const oldest = 13;
 
-/** Judges a version as `CoreSettings` tells it. `mayOriginate`: our user has the class `originate`. */
-export function judgeVersion(text: string | undefined, mayOriginate: boolean, findings: Findings): void {
+/** Judges a version as `CoreSettings` tells it. `may`: whether our user may send an action (lower case). */
+export function judgeVersion(text: string | undefined, may: (action: string) => boolean, findings: Findings): void {
   if (text === undefined) {
     findings.warn(
       'version',
@@ -102,7 +106,7 @@ export function judgeVersion(text: string | undefined, mayOriginate: boolean, fi
     );
     return;
   }
-  const found = flawsOf(version).filter(({ id }) => id !== 'CVE-2024-42365' || mayOriginate);
+  const found = flawsOf(version).filter(({ action }) => may(action));
   for (const { id, says, mended } of found) {
     findings.warn(
       'version',

@@ -61,7 +61,7 @@ async function look(
   const actions = await askActions(connection);
   const core = await askFields(connection, 'CoreSettings');
   const before = await askFields(connection, 'CoreStatus');
-  judgeVersion(core?.('AsteriskVersion'), actions?.has('originate') ?? true, findings);
+  judgeVersion(core?.('AsteriskVersion'), (action) => actions?.has(action) ?? true, findings);
   const needed = neededRights(enterprise);
   judgeWrite(actions, needed, ami.user, findings);
   await judgeClock(connection, findings);
@@ -166,7 +166,10 @@ function judgeManners(
       );
     } else findings.ok('writetimeout', `Asterisk waits ${writeTimeoutMs} ms for a reader that pauses`);
   } else {
-    findings.ok('writetimeout', `not visible from here; it should be ${WRITE_TIMEOUT_MS} (see --print-manager-conf)`);
+    findings.ok(
+      'writetimeout',
+      `manager.conf cannot be read from here; its writetimeout should be ${WRITE_TIMEOUT_MS} (see --print-manager-conf)`,
+    );
   }
   if (ami.tls === undefined && !isLocal(ami.address)) {
     findings.warn(

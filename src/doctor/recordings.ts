@@ -59,7 +59,7 @@ async function judgeDirectory(directory: string, findings: Findings): Promise<vo
     findings.fail(
       'recordings',
       `the recordings' directory ${fixed} cannot be read: ${wordsOf(error)}`,
-      "mount it here and let the daemon's user read it (in the unit: BindReadOnlyPaths=), or leave out recordings.directory",
+      "let the daemon's user read it (put it into the directory's group: adduser asterisk-retailcrm asterisk; if it is on another machine, mount it here), or leave out recordings.directory",
     );
   }
 }

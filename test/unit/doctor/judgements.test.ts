@@ -60,14 +60,18 @@ describe('the version of Asterisk', () => {
   });
 
   test.each([
-    { text: '22.10.1', originate: true, says: ['ok version'] },
-    { text: '20.9.1', originate: true, says: ['warning version'] },
-    { text: '20.9.1', originate: false, says: ['ok version'] },
-    { text: '11.25.3', originate: true, says: ['failure version'] },
-    { text: 'GIT-master-abc', originate: true, says: ['ok version'] },
-    { text: undefined, originate: true, says: ['warning version'] },
-  ])('$text, may originate: $originate', ({ text, originate, says }) => {
-    expect(brief(judged('pbx', (findings) => judgeVersion(text, originate, findings)))).toEqual(says);
+    { text: '22.10.1', may: ['originate', 'getconfig'], says: ['ok version'] },
+    { text: '20.4.0', may: ['originate', 'getconfig'], says: ['warning version', 'warning version'] },
+    { text: '20.4.0', may: ['originate'], says: ['warning version'] },
+    { text: '20.4.0', may: ['getconfig'], says: ['warning version'] },
+    { text: '20.4.0', may: [], says: ['ok version'] },
+    { text: '11.25.3', may: [], says: ['failure version'] },
+    { text: 'GIT-master-abc', may: ['originate'], says: ['ok version'] },
+    { text: undefined, may: ['originate'], says: ['warning version'] },
+  ])('$text, the user may $may', ({ text, may, says }) => {
+    expect(brief(judged('pbx', (findings) => judgeVersion(text, (action) => may.includes(action), findings)))).toEqual(
+      says,
+    );
   });
 });
 
