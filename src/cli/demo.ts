@@ -103,7 +103,7 @@ export const demoCommand = defineCommand({
       await Promise.race([stopping, player.done]);
       await quiet(daemon);
       await daemon.drain();
-      return await report(daemon.db, emulator, out, options.json);
+      return await report(daemon.db, emulator, out, { json: options.json, speed });
     } finally {
       for (const step of undo.reverse()) await step();
       rmSync(dir, { recursive: true, force: true });
@@ -181,7 +181,12 @@ function demoLog(out: Io['out'], verbose: boolean, once: boolean): Logger {
   return only({});
 }
 
-async function report(db: Db, emulator: Emulator, out: Io['out'], json: boolean): Promise<number> {
+async function report(
+  db: Db,
+  emulator: Emulator,
+  out: Io['out'],
+  { json, speed }: { json: boolean; speed: number },
+): Promise<number> {
   const calls = await listCalls(db, { limit: 1000 });
   const drops = await countDrops(db);
   const outbox = await counts(db);
@@ -221,6 +226,12 @@ async function report(db: Db, emulator: Emulator, out: Io['out'], json: boolean)
       out,
       `${verdict}: ${told.length} to tell, ${account.calls.size} in the CRM, ${dropped} with a reason in the drop ledger`,
     );
+    // Popups wait for the machine's own clock, not for the player's (RING_ROUND_MS): the faster, the fewer are left to show.
+    if (speed > 1)
+      printLine(
+        out,
+        paint(out, 'dim', `at ${speed} times the speed of life some phones stop ringing before their popup is due`),
+      );
   }
   return complete ? EXIT.ok : 1;
 }
