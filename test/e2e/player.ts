@@ -51,18 +51,16 @@ const scenarioMs = 150_000;
 /** Never rejects: whatever goes wrong is a problem of this test. */
 export async function playScenario(tree: Tree, test: Test, options: PlayOptions): Promise<TestResult> {
   const begun = Date.now();
-  let [problems, stallMs]: [string[], number] = [[], 0];
-  try {
-    [problems, stallMs] = await play(tree, test, options);
-  } catch (error) {
-    problems = [error instanceof Error ? error.message : String(error)];
-  }
+  const { problems, stallMs } = await play(tree, test, options).catch((error: unknown): Played => {
+    return { problems: [error instanceof Error ? error.message : String(error)], stallMs: 0 };
+  });
   const seconds = (Date.now() - begun) / 1000;
   return { test, outcome: problems.length === 0 ? 'passed' : 'failed', seconds, problems, stallMs };
 }
 
-/** What was wrong, and for how long the machine stood still. */
-async function play(tree: Tree, test: Test, options: PlayOptions): Promise<[problems: string[], stallMs: number]> {
+type Played = Pick<TestResult, 'problems' | 'stallMs'>;
+
+async function play(tree: Tree, test: Test, options: PlayOptions): Promise<Played> {
   const { scenario, driver } = test;
   const asterisk = await startAsterisk({ tree, name: `${process.pid}-${test.name}`, driver });
   let daemon: DaemonUnderTest | undefined;
@@ -128,7 +126,7 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<[prob
       await writeCapture(options.record, test.name, scenario.what, asterisk, segments, events, expected);
     }
     passed = problems.length === 0;
-    return [problems, stallMs];
+    return { problems, stallMs };
   } catch (error) {
     const log = await asterisk.logTail(12).catch(() => '');
     const said = daemon === undefined ? '' : `\n${await daemon.logTail()}`;
