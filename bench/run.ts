@@ -7,6 +7,7 @@ import { displayWidth } from '../src/cli/output.ts';
 import { type BenchResult, run as ami } from './ami.ts';
 import { run as click } from './click.ts';
 import { run as core } from './core.ts';
+import { run as flood } from './flood.ts';
 import { run as http } from './http.ts';
 import { run as load } from './load.ts';
 import { run as outbox } from './outbox.ts';
@@ -20,7 +21,7 @@ const { values: args } = parseArgs({
   },
 });
 
-const benches = { ami, core, outbox, http, responsible, load, click } as const;
+const benches = { ami, core, outbox, http, flood, responsible, load, click } as const;
 /** Units of figures that mean the same on every machine. */
 const ratios = new Set(['×', '%', '']);
 

@@ -10,7 +10,7 @@ export interface ConnectionLimits {
   readonly total: number;
   /** Addresses without a limit of their own: trusted proxies, which bring everybody. */
   readonly exempt: (address: string) => boolean;
-  /** How long a connection may be without a whole request before it gives way to a newcomer, milliseconds. */
+  /** How long a connection may be without its whole request before it gives way to a newcomer, milliseconds; an idle one fourfold. */
   readonly patienceMs: number;
 }
 
@@ -33,22 +33,23 @@ interface Guest {
 /**
  * Beyond the limits a connection gets 503 at once and is closed. A limit for all alone would let one peer lock everybody out until
  * the timeouts free its connections (`delivery.md` H6), and many peers could still do it together: so before somebody is refused,
- * the connection that has been quiet longest gives way, be it idle or one that never ends its request.
+ * one gives way that does not end its request, else one that has been idle for long.
  * @param onRefused told of each connection that was refused or had to give way without having been idle
  */
 export function limitConnections(server: Server, limits: ConnectionLimits, onRefused: () => void): void {
   const guests = new Map<Socket, Guest>();
   const byAddress = new Map<string, Set<Socket>>();
-  /** Those without a whole request under way, and since when (monotonic ms); the longest first. */
-  const quiet = new Map<Socket, number>();
-  const answeredOnce = new WeakSet<Socket>();
+  /** Those whose request is not whole yet, and those that were answered, with since when (monotonic ms), the longest first. */
+  const unheard = new Map<Socket, number>();
+  const idle = new Map<Socket, number>();
   let farewells = 0;
 
   const leave = (socket: Socket): void => {
     const guest = guests.get(socket);
     if (!guest) return;
     guests.delete(socket);
-    quiet.delete(socket);
+    unheard.delete(socket);
+    idle.delete(socket);
     const others = byAddress.get(guest.key);
     others?.delete(socket);
     if (others?.size === 0) byAddress.delete(guest.key);
@@ -65,22 +66,19 @@ export function limitConnections(server: Server, limits: ConnectionLimits, onRef
     else setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
   };
 
-  /** @param among these, or all: then the first of `quiet` is the one */
   const madeRoom = (among?: ReadonlySet<Socket>): boolean => {
-    let longest: Socket | undefined;
-    let since = Infinity;
-    for (const socket of among ?? quiet.keys()) {
-      const its = quiet.get(socket) ?? Infinity;
-      if (its < since) [longest, since] = [socket, its];
-      if (among === undefined) break;
+    const now = performance.now();
+    const silent = longest(unheard, now - limits.patienceMs, among);
+    if (silent !== undefined) {
+      leave(silent);
+      refuse(silent);
+      return true;
     }
-    if (longest === undefined) return false;
-    // A crowd that comes all at once is refused rather than rotated: that is far less work.
-    if (performance.now() - since < limits.patienceMs) return false;
-    leave(longest);
-    // Idle ones are closed as their time-out would; who is in the middle of a request hears why.
-    if (answeredOnce.has(longest)) longest.destroySoon();
-    else refuse(longest);
+    // A crowd that comes all at once is refused rather than served in turns: that is far less work.
+    const unused = longest(idle, now - 4 * limits.patienceMs, among);
+    if (unused === undefined) return false;
+    leave(unused);
+    unused.destroySoon();
     return true;
   };
 
@@ -97,7 +95,7 @@ export function limitConnections(server: Server, limits: ConnectionLimits, onRef
       return;
     }
     guests.set(socket, { key, under: 0 });
-    quiet.set(socket, performance.now());
+    unheard.set(socket, performance.now());
     const others = byAddress.get(key);
     if (others) others.add(socket);
     else byAddress.set(key, new Set([socket]));
@@ -109,16 +107,30 @@ export function limitConnections(server: Server, limits: ConnectionLimits, onRef
     const guest = guests.get(socket);
     if (!guest) return;
     guest.under += 1;
-    if (request.method === 'POST') request.once('end', () => quiet.delete(socket));
-    else quiet.delete(socket);
+    idle.delete(socket);
+    if (request.method === 'POST') {
+      if (!unheard.has(socket)) unheard.set(socket, performance.now());
+      request.once('end', () => unheard.delete(socket));
+    } else unheard.delete(socket);
     response.once('close', () => {
       guest.under -= 1;
       if (guest.under > 0 || !guests.has(socket)) return;
-      answeredOnce.add(socket);
-      quiet.delete(socket); // to the end of the row
-      quiet.set(socket, performance.now());
+      unheard.delete(socket);
+      idle.set(socket, performance.now());
     });
   });
+}
+
+/** Of these, or of all, the one that has been in `since` longest, if at least from `before` on. */
+function longest(since: ReadonlyMap<Socket, number>, before: number, among?: ReadonlySet<Socket>): Socket | undefined {
+  let found: Socket | undefined;
+  let earliest = before;
+  for (const socket of among ?? since.keys()) {
+    const its = since.get(socket) ?? Infinity;
+    if (its <= earliest) [found, earliest] = [socket, its];
+    if (among === undefined) break; // they are in order
+  }
+  return found;
 }
 
 function ignore(): void {

@@ -240,6 +240,12 @@ describe('too many connections', () => {
       bytes: 'POST /api/hangup HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
       hears: ['503'],
     },
+    {
+      says: 'those who were answered and then never end a body',
+      bytes:
+        'GET /logo.svg HTTP/1.1\r\nHost: a\r\n\r\nPOST /api/hangup HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{',
+      hears: ['200', '503'],
+    },
   ])('altogether: $says make room before anybody is refused', async ({ bytes, hears }) => {
     const { port } = await serve({ connections: 3, patienceMs: 0 });
     const first = dial(port);
