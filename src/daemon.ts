@@ -119,7 +119,7 @@ async function startAll(enterprises: readonly Enterprise[], giveUp: () => Promis
  */
 function openStores(url: string, log: Logger): Promise<[Store, Store, Store, Store]> {
   return Promise.all([
-    openStore({ url, log, poolSize: 4 }),
+    openStore({ url, log, poolSize: 4, warm: true }),
     openStore({ url, log, poolSize: 2, application: 'asterisk-retailcrm calls' }),
     openStore({ url, log, poolSize: 8, application: 'asterisk-retailcrm delivery', relaxed: true }),
     openStore({ url, log, poolSize: 3, application: 'asterisk-retailcrm actions', warm: true }),
