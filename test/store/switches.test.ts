@@ -3,6 +3,7 @@
  * accounts may do differently changes nothing; what they may do wrong is made good once it stops.
  */
 import { expect, test } from '@jest/globals';
+import PQueue from 'p-queue';
 import { loadAll } from '../../src/config/load.ts';
 import { type Daemon, startDaemon } from '../../src/daemon.ts';
 import { silentLog } from '../../src/log.ts';
@@ -53,8 +54,13 @@ const faults: Partial<Switches>[] = [
   { html200: true },
 ];
 
-test.concurrent.each(plain)('a day with %j', (switches) => day(switches, false), 120_000);
-test.concurrent.each(faults)('a day that begins with %j', (switches) => day(switches, true), 120_000);
+/** A daemon has 17 connections to the database: not all days at once. */
+const side = new PQueue({ concurrency: 2 });
+const expectSoon = (switches: Partial<Switches>, isFault: boolean): Promise<void> =>
+  side.add(() => expectDay(switches, isFault));
+
+test.concurrent.each(plain)('a day with %j', (switches) => expectSoon(switches, false), 120_000);
+test.concurrent.each(faults)('a day that begins with %j', (switches) => expectSoon(switches, true), 120_000);
 
 test('every switch is here, but for those that stop an account for a minute and for replies a test writes itself', () => {
   const elsewhere = ['authOff', 'accountGone', 'failNext', 'poison', 'sinceIdWithPage', 'retryAfterSeconds'];
@@ -70,8 +76,8 @@ interface Shop {
   readonly api: string;
 }
 
-async function day(switches: Partial<Switches>, isFault: boolean): Promise<void> {
-  const database = await createTestDatabase();
+async function expectDay(switches: Partial<Switches>, isFault: boolean): Promise<void> {
+  const database = await createTestDatabase({ poolSize: 2 });
   const pbx = await Pbx.start();
   const crm = await startEmulator({ port: 0, seed: { accounts: [{ name: 'demo', codes: null, ...people() }] } });
   const shop = { database, pbx, crm, account: crm.account(), api: '' };
@@ -91,6 +97,7 @@ async function day(switches: Partial<Switches>, isFault: boolean): Promise<void>
 }
 
 async function workDay(shop: Shop, fault: Partial<Switches>): Promise<void> {
+  const isFault = Object.keys(fault).length > 0;
   const { account, crm, database, pbx, api } = shop;
   await until('the module is registered', () => account.modules.has('asterisk-acme'));
   const [credentials] = await readCredentials(database.db, ['acme']);
@@ -132,7 +139,8 @@ async function workDay(shop: Shop, fault: Partial<Switches>): Promise<void> {
   expect([...account.orders.values()].filter(({ orderMethod }) => orderMethod === 'missed-call')).toHaveLength(1);
   expect(account.notes.map(({ customerId }) => customerId)).toEqual([card]);
   expect(account.tasks).toHaveLength(1);
-  expect(account.openPopups.size).toBe(0);
+  // A popup, and the word that closes it, are sent at most once: an answer that says nothing loses them (P5).
+  if (!isFault) expect(account.openPopups.size).toBe(0);
   // A task whose answer was lost cannot be looked for: it waits for a person. Nothing else does.
   const dead = await database.query("select kind from outbox where state = 'dead'");
   expect(dead).toEqual(fault.loseReplyEvery === undefined || dead.length === 0 ? [] : [{ kind: 'errand' }]);
