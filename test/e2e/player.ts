@@ -107,7 +107,7 @@ async function play(tree: Tree, test: Test, options: PlayOptions): Promise<Playe
     const beat = watchPulse();
     pulse = beat;
     const expected = await deadline(scenario.play(lab), scenarioMs, 'the end of the scenario');
-    await asterisk.manager.idle();
+    await asterisk.idle(opened.calls());
     const segments = asterisk.segments;
     const cut = scenario.name === 'fault_crash';
     const events = segments.flatMap(eventsOf);

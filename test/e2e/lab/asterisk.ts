@@ -170,6 +170,16 @@ export class Asterisk {
     this.#manager = await Manager.login(network.pbx, network.amiPort, full.user, full.secret, startMs);
   }
 
+  /**
+   * Resolves when the calls of the phones are over for AMI, too: a call of a few milliseconds may have ended at the phones before the first
+   * event of it comes. @param calls how many calls the phones had with it, over all its lives
+   */
+  async idle(calls: number): Promise<void> {
+    const before = this.#past.reduce((sum, { sipChannels }) => sum + sipChannels, 0);
+    await this.manager.toldOf(calls - before);
+    await this.manager.idle();
+  }
+
   /** Runs a command of Asterisk's own console and returns its output lines. */
   async command(line: string): Promise<void> {
     const answer = await this.manager.action('Command', { Command: line });

@@ -67,6 +67,8 @@ export interface OpenLab {
   lab: Lab;
   /** Longest time Asterisk kept a phone waiting since the lab was opened, milliseconds. */
   slowestMs(): number;
+  /** How many calls phones and providers had. */
+  calls(): number;
   /** Frees the addresses. */
   close(): void;
 }
@@ -93,7 +95,12 @@ export async function openLab(asterisk: Asterisk, daemon: DaemonTrouble | undefi
     const [by, ru] = [await open(network.providerBy), await open(network.providerRu)];
     for (const agent of agents) agent.slowestMs = 0;
     const lab = { asterisk, daemon, by, ru, phone150, phone151, phone152, secondDevice: device };
-    return { lab, close, slowestMs: () => Math.max(...agents.map((agent) => agent.slowestMs)) };
+    return {
+      lab,
+      slowestMs: () => Math.max(...agents.map((agent) => agent.slowestMs)),
+      calls: () => agents.reduce((sum, { calls }) => sum + calls.length, 0),
+      close,
+    };
   } catch (error) {
     close();
     throw error;

@@ -129,6 +129,18 @@ export class Manager {
     return this.#watch((message) => (message.event === name && accept(message) ? message : undefined), ms, name);
   }
 
+  /** SIP channels told of so far. */
+  get sipChannels(): number {
+    return this.events.filter(isSipChannel).length;
+  }
+
+  /** Resolves once this connection was told of so many SIP channels. */
+  async toldOf(channels: number, ms = 15_000): Promise<void> {
+    if (this.sipChannels >= channels) return;
+    const all = (): true | undefined => (this.sipChannels >= channels ? true : undefined);
+    await this.#watch(all, ms, `${channels} SIP channels; there were ${this.sipChannels}`);
+  }
+
   /** Resolves once no channel lives. */
   async idle(ms = 30_000): Promise<void> {
     await this.action('Ping'); // everything Asterisk sent before the answer has arrived
@@ -176,6 +188,10 @@ export class Manager {
     if (message.event === 'Hangup') this.#live.delete(field(message, 'Uniqueid'));
     for (const watcher of this.#watchers) watcher(message);
   }
+}
+
+function isSipChannel(message: Message): boolean {
+  return message.event === 'Newchannel' && /^(?:PJSIP|SIP)\//.test(field(message, 'Channel'));
 }
 
 /** One message from its lines; what is not a header line is left out. */
