@@ -61,6 +61,9 @@ export const captureCommand = defineCommand({
   },
 });
 
+/** Customers' numbers are in a recording: it is for the one who made it. */
+const OWNER_ONLY = 0o600;
+
 async function record(
   name: string,
   address: AmiAddress,
@@ -68,7 +71,7 @@ async function record(
   stopping: Promise<unknown>,
   say: (line: string) => void,
 ): Promise<{ bytes: number; chunks: number; failed: string | undefined }> {
-  const stream = createWriteStream(`${name}.ami`, { flags: 'wx' });
+  const stream = createWriteStream(`${name}.ami`, { flags: 'wx', mode: OWNER_ONLY });
   const lines: string[] = [];
   const header = { opened: 0, closed: null as number | null, banner: '', user: address.username };
   let bytes = 0;
@@ -102,7 +105,7 @@ async function record(
   await recorder.stop();
   stream.end();
   await finished(stream);
-  const index = createWriteStream(`${name}.idx.jsonl`, { flags: 'wx' });
+  const index = createWriteStream(`${name}.idx.jsonl`, { flags: 'wx', mode: OWNER_ONLY });
   index.end(`${[JSON.stringify(header), ...lines].join('\n')}\n`);
   await finished(index);
   return { bytes, chunks: lines.length, failed };

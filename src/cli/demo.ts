@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultDaemon, loadEnterpriseFile } from '../config/load.ts';
@@ -17,7 +17,7 @@ import { countDrops } from '../store/drops.ts';
 import { counts } from '../store/outbox.ts';
 import { defineCommand } from './args.ts';
 import { jsonOption, signalled } from './common.ts';
-import { EXIT, UsageError } from './errors.ts';
+import { EXIT, UnavailableError, UsageError } from './errors.ts';
 import { type Io, paint, printJson, printLine, printTable } from './output.ts';
 
 /** The day of a small shop, in scenes. Recorded on a real Asterisk 22. */
@@ -53,7 +53,10 @@ export const demoCommand = defineCommand({
     verbose: { type: 'boolean', short: 'v', help: 'all log lines of the daemon, not only what happens to calls' },
     ...jsonOption,
   },
-  exitCodes: { 1: 'with --once: not every call arrived in the CRM' },
+  exitCodes: {
+    1: 'with --once: not every call arrived in the CRM',
+    [EXIT.unavailable]: 'the recordings are not here: the demo runs in a checkout',
+  },
   examples: [
     { line: 'demo', says: 'then open http://127.0.0.1:8020/' },
     { line: 'demo --once', says: 'a proof in half a minute' },
@@ -61,6 +64,9 @@ export const demoCommand = defineCommand({
   run: async ({ out, options }) => {
     const speed = Number(options.speed ?? (options.once ? 20 : 1));
     if (!(speed > 0)) throw new UsageError('demo: --speed must be a number above 0');
+    const captures = join(projectRoot(), 'test/captures/ast22');
+    if (!existsSync(captures))
+      throw new UnavailableError('the demo plays recordings that only the checkout has: "npm run demo" there');
     const stopping = signalled('SIGINT', 'SIGTERM');
     const dir = mkdtempSync(join(tmpdir(), 'asterisk-retailcrm-demo-'));
     chmodSync(dir, 0o755); // the database server may run as another user
@@ -71,7 +77,7 @@ export const demoCommand = defineCommand({
       const emulator = await startSandbox(Number(options.port), options.once);
       undo.push(() => emulator.stop());
       const player = await startPlayer({
-        captures: SCENES.map((scene) => join(projectRoot(), 'test/captures/ast22', `${scene}.ami`)),
+        captures: SCENES.map((scene) => join(captures, `${scene}.ami`)),
         port: 0,
         speed,
         user: 'demo',

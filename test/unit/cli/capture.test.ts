@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -62,6 +62,8 @@ describe('capture', () => {
       const { code, out } = await recording;
       expect(code).toBe(0);
       expect(JSON.parse(out)).toMatchObject({ file: `${name}.ami` });
+      // Customers' numbers are in it: nobody else may read it.
+      expect(['ami', 'idx.jsonl'].map((end) => statSync(`${name}.${end}`).mode & 0o777)).toEqual([0o600, 0o600]);
       const kinds = (path: string): string[] => [...hostEvents([readCapture(path)])].map(({ event }) => event);
       expect(kinds(`${name}.ami`).filter((kind) => kind !== 'Disconnected' && kind !== 'Resync')).toEqual(
         kinds(source),
