@@ -1,24 +1,10 @@
-import { execFile } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { type Shown, admit, digest } from '../src/http/admission.ts';
 import type { Tenant } from '../src/http/tenant.ts';
-import { silentLog } from '../src/log.ts';
-import { projectRoot } from '../src/root.ts';
-import { startEmulator } from '../src/sandbox/emulator.ts';
-import { ensureCredentials } from '../src/store/credentials.ts';
-import { openStore } from '../src/store/database.ts';
-import { startEmbedded } from '../src/store/embedded.ts';
-import { DaemonProcess } from '../test/faults/daemon.ts';
-import { Pbx } from '../test/support/pbx.ts';
 import type { BenchResult } from './ami.ts';
+import { type HttpStage, httpStage, knownPhone, pass, quantile } from './httpStage.ts';
 
-/** Of the account page of the emulator: who calls. */
-const knownPhone = '+375290000101';
 const perSecond = 200;
 
 /**
@@ -26,33 +12,11 @@ const perSecond = 200;
  * over kept connections, at their appointed time whatever became of those before: a late answer counts from when it was due.
  */
 export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult[]> {
-  const root = projectRoot();
-  await promisify(execFile)(process.execPath, [join(root, 'scripts/build.mjs')]);
-  const dir = await mkdtemp(join(tmpdir(), 'asterisk-retailcrm-http-'));
-  await chmod(dir, 0o755); // PostgreSQL does not run as root: its user must get through
-  const server = await startEmbedded({ dataDir: join(dir, 'postgres'), log: silentLog });
-  const crm = await startEmulator({ port: 0, seed: { accounts: [{ name: 'tenant1', key: 'tenant1-key' }] } });
-  const pbx = await Pbx.start();
-  const secret = randomBytes(24).toString('hex');
-  process.env['BENCH_WEBHOOK_SECRET'] = secret;
-  const daemon = await DaemonProcess.prepare({
-    ...{ main: join(root, 'dist/main.js'), dir, databaseUrl: server.url },
-    tenants: [
-      {
-        ...{ id: 'tenant1', crmUrl: crm.url, crmKey: 'tenant1-key' },
-        hosts: [{ id: 'pbx1', port: pbx.port, user: pbx.user, secret: pbx.secret }],
-      },
-    ],
-  });
-  await withModule(join(dir, 'enterprises/tenant1.yaml'));
+  const stage = await httpStage(2);
   const agent = new Agent({ keepAlive: true, maxSockets: 40 });
   try {
-    daemon.start();
-    const { text } = await daemon.says(/^http: listening$/, 60_000);
-    const port = Number(/"address":"127\.0\.0\.1:(\d+)"/.exec(text)?.[1]);
-    const store = await openStore({ url: server.url, log: silentLog });
-    const { clientId, pathToken } = await ensureCredentials(store.db, 'tenant1');
-    await store.close();
+    const { port, secret } = stage;
+    const { clientId, pathToken } = stage.keys[0] ?? { clientId: '', pathToken: '' };
     const ask = (path: string): Promise<number> => send(agent, port, path);
     const who = `/api/responsible?${new URLSearchParams({ clientId, phone: knownPhone }).toString()}`;
     while ((await ask(who)) !== 200) await pass(100); // until the daemon has read the credentials
@@ -75,22 +39,13 @@ export async function run({ smoke }: { smoke: boolean }): Promise<BenchResult[]>
       atMost(`http: forged callbacks accepted, of ${forged.sent}`, forged.accepted, 0, ''),
       { name: 'http: forged callbacks refused', value: forged.sent / forged.seconds, unit: 'requests/s' },
       atMost('http: who is responsible, refused right after them', after.refused, 0, ''),
+      ...(await timingOverHttp(stage, smoke)),
       ...timing(smoke),
     ];
   } finally {
     agent.destroy();
-    await daemon.terminate().finally(() => daemon.kill());
-    await Promise.all([pbx.close(), crm.stop()]);
-    await server.stop();
-    await rm(dir, { recursive: true, force: true });
+    await stage.end();
   }
-}
-
-/** The module makes the daemon take callbacks; it is not registered. */
-async function withModule(file: string): Promise<void> {
-  const yaml = await readFile(file, 'utf8');
-  const more = 'retailcrm:\n  webhook_secret: { env: BENCH_WEBHOOK_SECRET }\n  module: { at_start: false }\n';
-  await writeFile(file, yaml.replace('retailcrm:\n', more));
 }
 
 interface Answers {
@@ -202,6 +157,76 @@ function timing(smoke: boolean): BenchResult[] {
   });
 }
 
+/** Rounds of `timingOverHttp`: the figure is the median of their differences. */
+const ROUNDS = 9;
+
+/**
+ * H9 as an attacker would measure it: over real HTTP, on kept connections, one request after the other, the kinds in random order,
+ * from many addresses, so that none is told that it asks too often. Per round the medians (and the 90th percentiles) of two kinds differ by so much; so do two halves of one and the same
+ * kind, by noise alone. What a wrong credential is wrong in cannot be told when the first is not more than the second.
+ */
+async function timingOverHttp({ port, keys }: HttpStage, smoke: boolean): Promise<BenchResult[]> {
+  const [own, other] = keys;
+  if (own === undefined || other === undefined) throw new Error('two tenants are needed');
+  const random = (): string => randomBytes(24).toString('base64url');
+  const click = (clientId: string, token: string): string =>
+    `/crm/${token}/makecall?${new URLSearchParams({ clientId, code: '150', phone: knownPhone }).toString()}`;
+  const guess = { clientId: random().slice(0, own.clientId.length), token: random().slice(0, own.pathToken.length) };
+  const near = (text: string): string => (guess.clientId + guess.token).padEnd(text.length, 'x').slice(0, text.length);
+  const kinds: Readonly<Record<string, string>> = {
+    unknown: click(near(own.clientId), near(own.pathToken)),
+    'unknown again': click(near(own.clientId), near(own.pathToken)),
+    "another tenant's clientId": click(other.clientId, own.pathToken),
+    'right clientId, wrong token': click(own.clientId, near(own.pathToken)),
+    'right token, wrong clientId': click(near(own.clientId), own.pathToken),
+  };
+  const names = Object.keys(kinds);
+  const differences = new Map(names.map((name) => [name, { p50: [] as number[], p90: [] as number[] }]));
+  const answers = new Set<string>();
+  let addresses = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const samples = new Map(names.map((name) => [name, [] as number[]]));
+    for (let n = 0; n < (smoke ? 20 : 400); n++) {
+      addresses += 1;
+      const localAddress = `127.8.${Math.floor(addresses / 250)}.${(addresses % 250) + 1}`;
+      const agent = new Agent({ keepAlive: true, maxSockets: 1, localAddress });
+      await answer(agent, port, kinds['unknown'] ?? ''); // the connection, and the line in the log an address gets
+      for (const name of Array.from({ length: 5 }, () => shuffled(names)).flat()) {
+        const begun = performance.now();
+        answers.add(await answer(agent, port, kinds[name] ?? ''));
+        samples.get(name)?.push((performance.now() - begun) * 1000);
+      }
+      agent.destroy();
+    }
+    const unknown = samples.get('unknown') ?? [];
+    for (const [name, { p50, p90 }] of differences) {
+      const mine = samples.get(name) ?? [];
+      p50.push(quantile(mine, 0.5) - quantile(unknown, 0.5));
+      p90.push(quantile(mine, 0.9) - quantile(unknown, 0.9));
+    }
+  }
+  const noise = differences.get('unknown again') ?? { p50: [], p90: [] };
+  const figures = names.slice(1).flatMap((name) =>
+    (['p50', 'p90'] as const).map((which): BenchResult => {
+      const found = differences.get(name)?.[which] ?? [];
+      const value = Math.abs(quantile(found, 0.5));
+      const what = `http: refusal over HTTP, |difference of ${which}|, ${name} against unknown`;
+      if (name === 'unknown again') return { name: what, value, unit: 'µs' };
+      // The largest of the same kind's: what nine rounds of nothing but noise came to.
+      const most = Math.max(...noise[which].map(Math.abs));
+      return { name: what, value, unit: 'µs', target: `≤ noise ${most.toFixed(1)}`, ok: value <= most };
+    }),
+  );
+  return [...figures, atMost('http: different answers to wrong credentials', answers.size, 1, '')];
+}
+
+function shuffled<T>(list: readonly T[]): T[] {
+  return list
+    .map((item) => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
+
 function mute(id: string, clientId: Buffer, pathToken: Buffer): Tenant {
   const never = (): Promise<never> => Promise.reject(new Error('not asked in a bench'));
   return {
@@ -221,11 +246,6 @@ function moments(values: readonly number[]): { mean: number; variance: number } 
   return { mean, variance: values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1) };
 }
 
-function quantile(values: readonly number[], q: number): number {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? NaN;
-}
-
 function atMost(name: string, value: number, target: number, unit: string): BenchResult {
   return { name, value, unit, target: `≤ ${target}`, ok: value <= target };
 }
@@ -242,6 +262,16 @@ function send(agent: Agent, port: number, path: string): Promise<number> {
   });
 }
 
-function pass(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** The whole answer but its date. */
+function answer(agent: Agent, port: number, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ agent, host: '127.0.0.1', port, path }, (reply) => {
+      const headers = reply.rawHeaders.filter((_, at, all) => all[at - (at % 2)]?.toLowerCase() !== 'date');
+      let text = `${reply.statusCode ?? 0} ${headers.join(' ')} `;
+      reply.setEncoding('utf8').on('data', (part: string) => (text += part));
+      reply.once('end', () => resolve(text));
+    });
+    sent.once('error', reject);
+    sent.end();
+  });
 }

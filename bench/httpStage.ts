@@ -27,6 +27,7 @@ export interface HttpStage {
   /** Of the listener for the CRM and for scripts. */
   readonly port: number;
   readonly daemon: DaemonProcess;
+  /** Of the first tenant. */
   readonly pbx: Pbx;
   /** Credentials by tenant: `tenant1`, `tenant2`, …. */
   readonly keys: readonly Keys[];
@@ -45,20 +46,20 @@ export async function httpStage(tenants = 1): Promise<HttpStage> {
   const server = await startEmbedded({ dataDir: join(dir, 'postgres'), log: silentLog });
   const accounts = ids.map((name) => ({ name, key: `${name}-key` }));
   const crm = await startEmulator({ port: 0, seed: { accounts } });
-  const pbx = await Pbx.start();
+  const [pbx, ...others] = [await Pbx.start(), ...(await Promise.all(ids.slice(1).map(() => Pbx.start())))];
   const secret = randomBytes(24).toString('hex');
   process.env['BENCH_WEBHOOK_SECRET'] = secret;
   const daemon = await DaemonProcess.prepare({
     ...{ main: join(root, 'dist/main.js'), dir, databaseUrl: server.url },
-    tenants: ids.map((id, n) => ({
-      ...{ id, crmUrl: crm.url, crmKey: `${id}-key` },
-      hosts: [{ id: `pbx${n + 1}`, port: pbx.port, user: pbx.user, secret: pbx.secret }],
+    tenants: [pbx, ...others].map(({ port, user, secret: password }, n) => ({
+      ...{ id: `tenant${n + 1}`, crmUrl: crm.url, crmKey: `tenant${n + 1}-key` },
+      hosts: [{ id: `pbx${n + 1}`, port, user, secret: password }],
     })),
   });
   for (const id of ids) await withModule(join(dir, `enterprises/${id}.yaml`));
   const end = async (): Promise<void> => {
     await daemon.terminate().finally(() => daemon.kill());
-    await Promise.all([pbx.close(), crm.stop()]);
+    await Promise.all([pbx, ...others].map((one) => one.close()).concat(crm.stop()));
     await server.stop();
     await rm(dir, { recursive: true, force: true });
   };

@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { displayWidth } from '../src/cli/output.ts';
 import { type BenchResult, run as ami } from './ami.ts';
+import { run as audit } from './audit.ts';
 import { run as click } from './click.ts';
 import { run as core } from './core.ts';
 import { run as flood } from './flood.ts';
@@ -21,7 +22,7 @@ const { values: args } = parseArgs({
   },
 });
 
-const benches = { ami, core, outbox, http, flood, responsible, load, click } as const;
+const benches = { ami, core, outbox, audit, http, flood, responsible, load, click } as const;
 /** Units of figures that mean the same on every machine. */
 const ratios = new Set(['×', '%', '']);
 

@@ -1,5 +1,5 @@
 /** Who did what, when, from where, with what outcome: rows are added and never changed, and each seals the one before. */
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { sql } from 'kysely';
 import { type Db, inTransaction } from './database.ts';
 import { chunks, text } from './values.ts';
@@ -135,31 +135,52 @@ async function verifyOne(db: Db, enterprise: string, known?: AuditHead): Promise
     ...{ enterprise, rows: seq, brokenAt },
     head: { seq, hash: hash.toString('hex') },
   });
+  let coming = pageAfter(db, enterprise, 0);
   for (;;) {
-    const page = await db
-      .selectFrom('audit_log')
-      .selectAll()
-      .where('enterprise', '=', enterprise)
-      .where('seq', '>', String(seq))
-      .orderBy('seq')
-      .limit(PAGE)
-      .execute();
-    for (const { source, ...row } of page) {
-      const expected = sealed(hash, { ...row, seq: Number(row.seq), from: source });
-      if (Number(row.seq) !== seq + 1 || !expected.equals(row.hash)) return verdict(seq + 1);
+    const page = await coming;
+    const last = page.at(-1);
+    // The next page comes while this one is being worked on.
+    if (last !== undefined) coming = pageAfter(db, enterprise, Number(last.seq));
+    for (const row of page) {
+      const us = Number(row.us);
+      const at = new Date(us / 1_000);
+      const expected = sealed(hash, { ...row, at, seq: Number(row.seq) });
+      // Moments are written in whole milliseconds: a shift too small for the seal is one too.
+      if (Number(row.seq) !== seq + 1 || us % 1_000 !== 0 || !expected.equals(row.hash)) return verdict(seq + 1);
       hash = expected;
       seq += 1;
       if (seq === known?.seq && hash.toString('hex') !== known.hash) return verdict(seq);
     }
-    if (page.length < PAGE) return verdict(known !== undefined && known.seq > seq ? seq + 1 : undefined);
+    if (last === undefined) return verdict(known !== undefined && known.seq > seq ? seq + 1 : undefined);
   }
+}
+
+/** What a row of a page is: its moment in microseconds, which is read far faster than a timestamp. */
+interface PageRow extends AuditEntry {
+  seq: string;
+  us: string;
+  hash: Buffer;
+}
+
+function pageAfter(db: Db, enterprise: string, seq: number): Promise<PageRow[]> {
+  const page = db
+    .selectFrom('audit_log')
+    .select(['enterprise', 'seq', 'who', 'what', 'subject', 'source as from', 'outcome', 'hash'])
+    .select(sql<string>`(extract(epoch from at) * 1000000)::bigint`.as('us'))
+    .where('enterprise', '=', enterprise)
+    .where('seq', '>', String(seq))
+    .orderBy('seq')
+    .limit(PAGE)
+    .execute();
+  page.catch(() => undefined); // it is awaited later
+  return page;
 }
 
 /** SHA-256 over the seal before and the row as JSON with its keys in this order. */
 function sealed(before: Buffer, row: AuditEntry & { seq: number; at: Date }): Buffer {
   const { at, enterprise, from, outcome, seq, subject, what, who } = row;
   const canonical = JSON.stringify({ at: at.toISOString(), enterprise, from, outcome, seq, subject, what, who });
-  return createHash('sha256').update(before).update(canonical).digest();
+  return digest('sha256', Buffer.concat([before, Buffer.from(canonical)]), 'buffer');
 }
 
 /** What PostgreSQL gives back as it was given. */

@@ -67,6 +67,11 @@ describe('the audit log', () => {
   test.each([
     { words: 'an outcome was changed', statement: `update audit_log set outcome = 'x' where seq = 7`, at: 7 },
     { words: 'a moment was changed', statement: `update audit_log set at = at - interval '1 ms' where seq = 1`, at: 1 },
+    {
+      words: 'a moment was shifted by less than the seal holds',
+      statement: `update audit_log set at = at + interval '3 us' where seq = 4`,
+      at: 4,
+    },
     { words: 'a row was taken out', statement: 'delete from audit_log where seq = 5', at: 5 },
     { words: 'the first row was taken out', statement: 'delete from audit_log where seq = 1', at: 1 },
     {
