@@ -1,5 +1,5 @@
 import type { Account } from './accounts.ts';
-import { AuditLog } from './actions/audit.ts';
+import { AuditLog, anchorDaily } from './actions/audit.ts';
 import { HostLink } from './ami/link.ts';
 import type { LinkStatus } from './ami/link.ts';
 import type { Call } from './calls/call.ts';
@@ -76,6 +76,7 @@ export class Enterprise {
   #zone: string | undefined;
   #zoneTimer: NodeJS.Timeout | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
+  #endAnchors: (() => void) | undefined;
   #stopped = false;
 
   /**
@@ -182,6 +183,7 @@ export class Enterprise {
       await openGap(this.#db, { enterprise: this.id, host: settings.id, from, cause: 'the daemon was not running' });
       link.start();
     }
+    this.#endAnchors = anchorDaily(this.#db, this.id, this.#log);
     this.#beatTimer = setInterval(() => void this.#beat(), BEAT_MS);
   }
 
@@ -190,6 +192,7 @@ export class Enterprise {
     this.#stopped = true;
     clearTimeout(this.#zoneTimer);
     clearInterval(this.#beatTimer);
+    this.#endAnchors?.();
     this.#side.stop();
     await this.#beat();
     await Promise.all(this.#hosts.map(({ link }) => link.stop()));

@@ -75,7 +75,7 @@ export const auditVerifyCommand = defineCommand({
   group: 'Look into',
   summary: 'checks that nobody changed, moved or took a row of the audit log',
   description: [
-    'Every row is sealed with the one before it. The last seal is printed: kept elsewhere and given with --head, it also proves that nothing was cut off the end.',
+    'Every row is sealed with the one before it. The last seal is printed: kept elsewhere and given with --head, it also proves that nothing was cut off the end. The daemon writes it into its log every day.',
   ],
   options: {
     ...configOption,
@@ -83,7 +83,7 @@ export const auditVerifyCommand = defineCommand({
     head: {
       type: 'string',
       value: 'NO:SEAL',
-      help: 'a seal an earlier run printed; the log must still have it. Needs --enterprise',
+      help: 'a seal that an earlier run printed, or the daemon’s own log; the table must still have it. Needs --enterprise',
     },
     ...jsonOption,
   },
@@ -107,7 +107,7 @@ export const auditVerifyCommand = defineCommand({
 
 function headOf(text: string | undefined): { seq: number; hash: string } | undefined {
   if (text === undefined) return undefined;
-  const [, seq, hash] = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text) ?? [];
+  const [, seq, hash] = /^(\d{1,15}):([0-9a-f]{64})$/.exec(text.replaceAll('-', '')) ?? [];
   if (seq === undefined || hash === undefined) throw new UsageError('--head is NO:SEAL, as "audit verify" prints it');
   return { seq: Number(seq), hash };
 }

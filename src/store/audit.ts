@@ -113,6 +113,18 @@ export interface AuditHead {
   readonly hash: string;
 }
 
+/** Where the log of an enterprise ends now; undefined = it is empty. */
+export async function auditHead(db: Db, enterprise: string): Promise<AuditHead | undefined> {
+  const last = await db
+    .selectFrom('audit_log')
+    .select(['seq', 'hash'])
+    .where('enterprise', '=', enterprise)
+    .orderBy('seq', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return last && { seq: Number(last.seq), hash: last.hash.toString('hex') };
+}
+
 /** Rows read at once: a million rows must not be in memory together. */
 const PAGE = 10_000;
 

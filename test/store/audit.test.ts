@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { AuditLog } from '../../src/actions/audit.ts';
+import { AuditLog, anchorDaily } from '../../src/actions/audit.ts';
+import { maskText } from '../../src/log-mask.ts';
 import { silentLog } from '../../src/log.ts';
-import { type AuditEntry, appendAudit, listAudit, verifyAudit } from '../../src/store/audit.ts';
+import { type AuditEntry, appendAudit, auditHead, listAudit, verifyAudit } from '../../src/store/audit.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { memoryLog } from '../unit/ami/support.ts';
 
@@ -131,5 +132,32 @@ describe('notes', () => {
     const { log, lines } = memoryLog();
     await new AuditLog(broken.db, log).note(entry('shop', { who: '152' }));
     expect(lines.join()).toMatch(/audit: entries could not be written.*"who":"152"/);
+  });
+});
+
+describe('the anchor in the log', () => {
+  test('names the last row and its seal, now and again, as --head takes it, with nothing of it masked', async () => {
+    const enterprise = await withRows(3);
+    // Sealed as the daemon would have, ten million rows later: a number that long looks like a telephone's.
+    await tamper(`update audit_log set seq = 12345678 where enterprise = '${enterprise}' and seq = 3`);
+    const { hash = '' } = (await listAudit(db.db, { enterprise, limit: 1 }))[0] ?? {};
+    const lines: string[] = [];
+    let end: () => void = () => undefined;
+    await new Promise<void>((resolve) => {
+      const info = (text: string): void => {
+        lines.push(text);
+        if (lines.length > 1) resolve();
+      };
+      end = anchorDaily(db.db, enterprise, { ...silentLog, info }, 5);
+    });
+    end();
+    const [line = ''] = lines;
+    expect(lines[1]).toBe(line);
+    expect(line.replaceAll('-', '')).toBe(`audit: the log ends at row 12345678:${hash}`);
+    expect(maskText(line)).toBe(line);
+  });
+
+  test('an empty log has none', async () => {
+    expect(await auditHead(db.db, 'nobody')).toBeUndefined();
   });
 });
