@@ -76,14 +76,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...(relaxed ? { options: '-c synchronous_commit=off' } : {}),
   });
   // Without both of these a backend that ends (restart, pg_terminate_backend) ends the process: the first hears
-  // idle connections, the second those a transaction holds.
-  const report = (error: Error): void =>
-    log.warn('database connection lost', { code: codeOf(error), error: error.message });
+  // idle connections, the second those a transaction holds. While we close, a server that stops right after us (the
+  // embedded one) may still say goodbye: that is no news.
+  let closing: Promise<void> | undefined;
+  const report = (error: Error): void => {
+    if (closing === undefined) log.warn('database connection lost', { code: codeOf(error), error: error.message });
+  };
   pool.on('error', report);
   pool.on('connect', (client) => client.on('error', report));
 
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: guarded(pool) }) });
-  let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= db.destroy());
   try {
     // Through kysely: it closes only a pool it has used.
