@@ -1,10 +1,11 @@
 /** Order rules: an order comes to a status in the CRM, and something happens at the telephone, once. */
+import { SAME_CLICK_MS } from '../../../src/actions/clicks.ts';
 import type { Lab } from '../lab/lab.ts';
 import { field } from '../lab/manager.ts';
 import { pass } from '../lab/wait.ts';
 import { account, answers, crmShows, daemonOf, inQueues, pauses, until } from './ask.ts';
 import { outbound, rang, type Scenario } from './expect.ts';
-import { dials, hangUp, outsidePicksUp, picksUp, talkMs } from './play.ts';
+import { dials, hangUp, outsidePicksUp, picksUp } from './play.ts';
 
 /** Somebody works with an order in the CRM's pages; its id. */
 async function inCrm(lab: Lab, order: Readonly<Record<string, unknown>>, id?: number): Promise<number> {
@@ -47,7 +48,8 @@ export const orderScenarios: Scenario[] = [
       const phone = await picksUp(lab.phone150, 500);
       if (!phone.remoteParty.includes(to)) throw new Error(`the phone shows ${phone.remoteParty}, not ${to}`);
       const customer = await outsidePicksUp(lab.by, to, 500);
-      await pass(talkMs);
+      // They talk until a second click with this number would be a new one.
+      await pass(SAME_CLICK_MS + 500);
       await triggerAgain(lab, order);
       await hangUp(customer, phone);
       const legs = [lab.phone150.agent.calls.length, lab.by.calls.length].join();

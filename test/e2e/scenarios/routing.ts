@@ -19,7 +19,7 @@ const promptly = 2_500;
 /** Longest until somebody who asks who is responsible has an answer, milliseconds: the promise. */
 const answerMs = 150;
 /** What a busy machine may add to it for one call, where Asterisk and a new thread of it have a part, milliseconds. */
-const busyMs = 850;
+const busyMs = 1_700;
 /** Longest until the daemon has noticed that the CRM is back, milliseconds: its pauses double while it is away. */
 const backMs = 40_000;
 
