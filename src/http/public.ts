@@ -61,6 +61,7 @@ export async function publicHttp(options: PublicOptions): Promise<FastifyInstanc
     handler: (_request, reply) =>
       reply.type('image/svg+xml').header('cache-control', 'public, max-age=86400').send(logo),
   });
+  let document: string | undefined; // it is long, and anybody may ask for it
   app.get('/openapi.json', {
     schema: {
       summary: 'This document',
@@ -72,7 +73,8 @@ export async function publicHttp(options: PublicOptions): Promise<FastifyInstanc
         },
       },
     },
-    handler: (_request, reply) => reply.type('application/json; charset=utf-8').send(JSON.stringify(app.swagger())),
+    handler: (_request, reply) =>
+      reply.type('application/json; charset=utf-8').send((document ??= JSON.stringify(app.swagger()))),
   });
   await app.ready();
   return app;

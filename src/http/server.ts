@@ -16,6 +16,8 @@ export interface HttpLimits {
   readonly requestMs: number;
   /** How often these two are looked at, milliseconds. */
   readonly checkMs: number;
+  /** How long a connection may stand still while it is used: who does not read her answer. Longer than any answer takes. */
+  readonly stillMs: number;
   /** How long an idle connection stays open, milliseconds: longer than a proxy keeps its own. */
   readonly keepAliveMs: number;
   /** Connections of one address, and of all. */
@@ -33,6 +35,7 @@ export const standardLimits: HttpLimits = {
   headersMs: 5_000,
   requestMs: 10_000,
   checkMs: 1_000,
+  stillMs: 15_000,
   keepAliveMs: 65_000,
   perAddress: 50,
   connections: 1_000,
@@ -225,6 +228,8 @@ function guardedServer(
     handler,
   );
   server.maxHeadersCount = 100;
+  // Node has no limit for those who never read.
+  server.timeout = limits.stillMs;
   const { perAddress, connections: total, patienceMs } = limits;
   limitConnections(server, { perAddress, total, patienceMs, exempt: trusted }, () => (figures.connectionsRefused += 1));
   return server;

@@ -229,3 +229,10 @@ test('every reply forbids guessing its type, keeping it and passing its path on'
     expect(headers['cache-control']).toBe(url === '/logo.svg' ? 'public, max-age=86400' : 'no-store');
   }
 });
+
+test.each(['/metrics', '/livez', '/readyz', '/healthz', '/healthz?verbose'])(
+  '%s is not on this listener (H21)',
+  async (url) => {
+    expect((await app.inject(url)).statusCode).toBe(404);
+  },
+);

@@ -149,6 +149,13 @@ describe('bodies (H5)', () => {
     expect(acme.asked).toEqual([]);
   });
 
+  test('an endless extension of a chunk is cut too', async () => {
+    const { port } = await serve();
+    const text = await raw(port, `${head}Transfer-Encoding: chunked\r\n\r\n1;${'x'.repeat(1_000_000)}`);
+    expect(statusLines(text)).toEqual(['400']);
+    expect(acme.asked).toEqual([]);
+  });
+
   test('the body of a request nobody wants is not read either', async () => {
     const { port } = await serve();
     const text = await raw(port, `PUT /api/hangup HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\nx`);
@@ -190,6 +197,20 @@ describe('those who are slow (H6)', () => {
     await socket.gone;
     clearInterval(drip);
     expect(statusLines(socket.text)).toEqual(['408']);
+  });
+
+  test('who asks and never reads the answers is cut off', async () => {
+    const { app, port } = await serve({ stillMs: 200 });
+    const cut = new Promise<void>((resolve) =>
+      app.server.once('connection', (socket: Socket) => socket.once('close', () => resolve())),
+    );
+    const socket = connect({ port, host: '127.0.0.1' });
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    socket.pause();
+    socket.write('GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(3_000));
+    await cut;
+    expect(socket.destroyed).toBe(false);
   });
 
   test('an idle connection is closed after its time', async () => {
