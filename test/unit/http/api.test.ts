@@ -233,6 +233,7 @@ test('every reply forbids guessing its type, keeping it and passing its path on'
 test.each(['/metrics', '/livez', '/readyz', '/healthz', '/healthz?verbose'])(
   '%s is not on this listener (H21)',
   async (url) => {
+    const app = await open([tenant('acme')]);
     expect((await app.inject(url)).statusCode).toBe(404);
   },
 );
