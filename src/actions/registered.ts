@@ -2,7 +2,7 @@ import { deviceState } from '../ami/control.ts';
 import type { ActionHost } from './host.ts';
 
 /** How long the host may think about a phone's state: a click does not wait for what it can do without. */
-const STATE_MS = 400;
+const STATE_MS = 800;
 
 /** States of a phone that cannot ring: not registered, and not known at all. */
 const unreachable: ReadonlySet<string> = new Set(['UNAVAILABLE', 'INVALID']);
