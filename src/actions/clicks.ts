@@ -4,7 +4,14 @@ import { numberOf, textOf } from '../ami/events.ts';
 import type { AmiMessage } from '../ami/message.ts';
 import type { HostEvent } from '../calls/events.ts';
 import { type Logger, maskPhone } from '../log.ts';
-import { type ClaimedClick, claimClick, type Click, type ClickCustomer, settleClick } from '../store/clicks.ts';
+import {
+  type ClaimedClick,
+  claimClick,
+  forgetClick,
+  type Click,
+  type ClickCustomer,
+  settleClick,
+} from '../store/clicks.ts';
 import type { Db } from '../store/database.ts';
 import type { AuditLog } from './audit.ts';
 import { ClickWatch } from './clickWatch.ts';
@@ -71,7 +78,7 @@ export const SAME_CLICK_MS = 5_000;
 /** After this time nothing is started any more: a phone must not ring when nobody remembers why (P6). */
 export const LATEST_MS = 3_000;
 /** How long the look-up of the customer may hold a click up. */
-export const LOOKUP_MS = 60;
+export const LOOKUP_MS = 50;
 /** How long the database may take to write the click down: the CRM waits two seconds for our answer. */
 const CLAIM_MS = 1_500;
 
@@ -170,14 +177,11 @@ export class Clicks {
     if (host.state() !== 'live') return hostDown;
     const channel = phoneChannel(rules.channel, extension);
     if (channel === undefined) return unknownEmployee;
-    // Beside everything else that must be waited for.
+    // All that must be waited for at once: she listens for her phone to ring.
     const lookup = this.#options.customer(number.e164, LOOKUP_MS).catch(() => undefined);
-    if (!(await registered(host, channel)))
-      return refusal(409, 'not_registered', 'her phone is not registered at the PBX');
-
     const id = `crm-${randomBytes(9).toString('hex')}`;
     const callId = `${host.id}-${id}`;
-    const claim = await this.#claim(
+    const claiming = this.#claim(
       claimClick(
         db,
         {
@@ -188,6 +192,11 @@ export class Clicks {
       ),
       id,
     );
+    if (!(await registered(host, channel))) {
+      await this.#takeBack(claiming, id);
+      return refusal(409, 'not_registered', 'her phone is not registered at the PBX');
+    }
+    const claim = await claiming;
     if (claim === undefined) return noDatabase;
     if (!claim.claimed) return 'earlier' in claim ? repeated(claim.earlier) : this.#tooMany(claim.tooMany);
 
@@ -248,6 +257,15 @@ export class Clicks {
       if (claimed?.claimed === true) this.#settle(id, { state: 'refused', reason: 'database_down' });
     });
     return undefined;
+  }
+
+  /** She may click again as soon as her phone is there. */
+  async #takeBack(claiming: Promise<ClaimedClick | undefined>, id: string): Promise<void> {
+    const { enterprise, db, log } = this.#options;
+    if ((await claiming)?.claimed !== true) return;
+    await forgetClick(db, { enterprise, id }).catch((error: unknown) =>
+      log.error('a click that was not made could not be taken back', { err: error, click: id }),
+    );
   }
 
   #tooMany(whose: 'employee' | 'enterprise'): Refusal {

@@ -103,6 +103,16 @@ export async function claimClick(db: Db, click: NewClick, limits: ClickLimits): 
   return { claimed: false, earlier };
 }
 
+/** Takes a click back of which nothing was started: as if it had never been. */
+export async function forgetClick(db: Db, click: { enterprise: string; id: string }): Promise<void> {
+  await db
+    .deleteFrom('clicks')
+    .where('enterprise', '=', click.enterprise)
+    .where('id', '=', click.id)
+    .where('state', '=', 'claimed')
+    .execute();
+}
+
 /** What became of a click. A state is never taken back: `refused`, `answered` and `failed` are final, `claimed` is only a beginning. */
 export async function settleClick(
   db: Db,
