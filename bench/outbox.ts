@@ -130,7 +130,7 @@ async function drain(db: Db, kind: 'event' | 'upload', rows: number): Promise<Dr
         const before = performance.now();
         const taken = await claim(db, { account, kinds: [kind], limit: batch, owner, leaseSeconds: 120, watermark });
         claims.push(performance.now() - before);
-        found += await settle(
+        const now = await settle(
           db,
           owner,
           taken.map(({ id, leaseEpoch }) => ({
@@ -142,6 +142,7 @@ async function drain(db: Db, kind: 'event' | 'upload', rows: number): Promise<Dr
             reply: '{"success":true}',
           })),
         );
+        found += now.length;
       }
       settled += found;
       while (fifths.length < 5 && settled >= (rows / 5) * (fifths.length + 1)) fifths.push(performance.now());

@@ -8,8 +8,9 @@ import { accountPacers } from './delivery/pacer.ts';
 import { DeliveryWorker } from './delivery/worker.ts';
 import type { Logger } from './log.ts';
 import { RetailCrmClient } from './retailcrm/client.ts';
+import { type CustomerSaves, customerSaves } from './store/customers.ts';
 import type { Db } from './store/database.ts';
-import type { ClaimedRow, Settlement } from './store/outbox.ts';
+import { type ClaimedRow, type Settlement, type Settlements, settlements } from './store/outbox.ts';
 import { takeBack } from './store/takeBack.ts';
 import { Webhooks } from './webhooks.ts';
 
@@ -19,6 +20,8 @@ export interface Account {
   readonly client: RetailCrmClient;
   /** The lanes' connections, whose commits need not wait for the disk: for what can be learnt again. */
   readonly db: Db;
+  /** Where the CRM's answers about numbers are saved, for all accounts together. */
+  readonly saves: CustomerSaves;
   readonly worker: DeliveryWorker;
   /** What calls leave behind besides their record. The enterprise starts it: it knows how. */
   readonly errands: ErrandLane;
@@ -34,6 +37,8 @@ export class Accounts {
   readonly #log: Logger;
   readonly #owner: string;
   readonly #onSettled: ((settled: Settled) => void) | undefined;
+  readonly #settlements: Settlements;
+  readonly #saves: CustomerSaves;
   readonly #open: Account[] = [];
   /** Rate budgets by base URL: the CRM counts per account, however many enterprises share it. */
   readonly #pacers = new Map<string, AccountPacers>();
@@ -43,6 +48,8 @@ export class Accounts {
     this.#db = db;
     this.#log = log;
     this.#owner = owner;
+    this.#settlements = settlements(db, owner);
+    this.#saves = customerSaves(db);
     this.#onSettled = onSettled;
   }
 
@@ -66,6 +73,7 @@ export class Accounts {
       enterprise: enterprise.id,
       log: this.#log,
       owner: this.#owner,
+      settlements: this.#settlements,
       pacers,
       onSettled,
       onTelephonyOff: () => onTelephonyOff(),
@@ -74,6 +82,7 @@ export class Accounts {
       db: this.#db,
       account: key,
       owner: this.#owner,
+      settlements: this.#settlements,
       pacer: pacers.general,
       log,
       onSettled,
@@ -82,7 +91,7 @@ export class Accounts {
     const whenTelephonyOff = (act: () => void): void => {
       onTelephonyOff = act;
     };
-    const account = { key, client, db: this.#db, worker, errands, webhooks, whenTelephonyOff };
+    const account = { key, client, db: this.#db, saves: this.#saves, worker, errands, webhooks, whenTelephonyOff };
     this.#open.push(account);
     return account;
   }

@@ -21,6 +21,7 @@ export function customersOf(
   const { lookup, freshMinutes, missMinutes } = settings.customers;
   return new Customers({
     db,
+    saves: account.saves,
     client: account.client,
     paces: account.worker.pacers,
     enterpriseNumber: settings.number,

@@ -7,7 +7,7 @@ import { startDialplanServer } from './crmSide.ts';
 import type { Settled } from './deliveryLog.ts';
 import { Enterprise } from './enterprise.ts';
 import type { ResponsibleReply } from './http/tenant.ts';
-import { GroupCommit } from './groupCommit.ts';
+import { groupCommit } from './groupCommit.ts';
 import type { Logger } from './log.ts';
 import { projectRoot } from './root.ts';
 import type { Db } from './store/database.ts';
@@ -67,7 +67,7 @@ export async function startDaemon(
       onSettled?.(one);
     };
     const accounts = new Accounts(lanes.db, log, ownerName(settings.daemon.instance ?? hostname()), settled);
-    const commits = new GroupCommit(core.db);
+    const commits = groupCommit(core.db);
     const enterprises = settings.enterprises.map(
       (one) =>
         new Enterprise(one, accounts.of(one), store.db, log, commits, settings.daemon.http.publicUrl, actions.db),

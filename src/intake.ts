@@ -10,7 +10,7 @@ import type { PlanSettings } from './delivery/plan.ts';
 import { followUps } from './delivery/followUps.ts';
 import { decided, plan } from './delivery/plan.ts';
 import { type WebhookReceiver, webhookPlan } from './delivery/webhookPlan.ts';
-import { GroupCommit } from './groupCommit.ts';
+import { type GroupCommit, groupCommit } from './groupCommit.ts';
 import { Buckets } from './http/figures.ts';
 import type { Logger } from './log.ts';
 import { milestone } from './milestones.ts';
@@ -69,7 +69,7 @@ export class Intake {
     this.#options = options;
     this.#log = options.log;
     this.#host = new HostCalls(options.rules);
-    this.#writer = options.commits ?? new GroupCommit(options.db);
+    this.#writer = options.commits ?? groupCommit(options.db);
   }
 
   /** Calls that live now. */
@@ -243,7 +243,7 @@ export class Intake {
 
   async #commit(batch: Batch): Promise<void> {
     const { enterprise, host, account, rules, userAt } = this.#options;
-    await this.#writer.write({ batch, origin: { enterprise, host, account }, policies: rules.policies, userAt });
+    await this.#writer.add({ batch, origin: { enterprise, host, account }, policies: rules.policies, userAt });
     const kinds = [...new Set(batch.outbox.map(({ kind }) => kind))];
     if (kinds.length > 0) this.#options.onCommitted(kinds);
   }

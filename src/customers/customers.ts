@@ -8,7 +8,8 @@ import {
   findCustomers,
   mergeCustomers,
   recentCustomers,
-  saveCustomer,
+  type CustomerSaves,
+  customerSaves,
   staleCustomers,
 } from '../store/customers.ts';
 import type { Db } from '../store/database.ts';
@@ -23,6 +24,8 @@ import { Patience } from './patience.ts';
 /** What looking customers up needs. */
 export interface CustomersOptions {
   readonly db: Db;
+  /** Where answers are saved, when others save there, too. Default: its own. */
+  readonly saves?: CustomerSaves | undefined;
   readonly client: RetailCrmClient;
   /** The account's rate budgets. */
   readonly paces: Paces;
@@ -58,6 +61,7 @@ export class Customers {
   readonly #options: CustomersOptions;
   readonly #recent: Recent;
   readonly #patience: Patience;
+  readonly #saves: CustomerSaves;
   readonly #stop = new AbortController();
   /** Look-ups under way by number: two calls of one number are one question. */
   readonly #finding = new Map<string, Promise<Found>>();
@@ -68,6 +72,7 @@ export class Customers {
 
   constructor(options: CustomersOptions) {
     this.#options = options;
+    this.#saves = options.saves ?? customerSaves(options.db);
     this.#recent = new Recent(options.remembered ?? 20_000);
     this.#patience = new Patience(options.log);
     setMaxListeners(0, this.#stop.signal); // one per question that waits for its turn
@@ -273,9 +278,8 @@ export class Customers {
       return found;
     }
     this.#recent.set(phone, found);
-    const { db, enterpriseNumber } = this.#options;
-    const row = rowOf(phone, enterpriseNumber, found);
-    if (row !== undefined) await this.#guarded('save', () => saveCustomer(db, row));
+    const row = rowOf(phone, this.#options.enterpriseNumber, found);
+    if (row !== undefined) await this.#guarded('save', () => this.#saves.add(row));
     return found;
   }
 

@@ -4,7 +4,7 @@ import { CrmError } from '../retailcrm/errors.ts';
 import type { Db } from '../store/database.ts';
 import type { ErrandEnd, ErrandJob, Errands } from '../store/errands.ts';
 import { beginErrand, ErrandLost, isErrandPending, undoErrand } from '../store/errands.ts';
-import type { ClaimedRow, Settlement } from '../store/outbox.ts';
+import type { ClaimedRow, Settlement, Settlements } from '../store/outbox.ts';
 import { createWatermark } from '../store/watermark.ts';
 import { type Breaker, allowed, closed, failed, refused, succeeded } from './breaker.ts';
 import { classify, keepUploadsMs, uploadRetryMs } from './classify.ts';
@@ -18,6 +18,8 @@ export interface ErrandLaneOptions {
   readonly account: string;
   /** Name in leases; unique per process and start. */
   readonly owner: string;
+  /** As in `DeliveryOptions`. */
+  readonly settlements?: Settlements | undefined;
   /** The account's general budget. Each request of an errand takes its own permit; here it is only slowed down. */
   readonly pacer: Pick<Pacer, 'slowDown' | 'fine'>;
   readonly log: Logger;
@@ -58,9 +60,19 @@ export class ErrandLane {
 
   constructor(options: ErrandLaneOptions) {
     this.#options = options;
-    const { db, account, owner, log, onSettled, pollMs = 1_000 } = options;
+    const { db, account, owner, settlements, log, onSettled, pollMs = 1_000 } = options;
     const watermark = createWatermark();
-    this.#ledger = new Ledger({ db, account, owner, leaseSeconds, log, watermark, pauseMs: pollMs, onSettled });
+    this.#ledger = new Ledger({
+      db,
+      account,
+      owner,
+      settlements,
+      leaseSeconds,
+      log,
+      watermark,
+      pauseMs: pollMs,
+      onSettled,
+    });
   }
 
   /** `closed` = all is well; else what stops errands, see breaker.ts. */

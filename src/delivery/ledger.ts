@@ -1,7 +1,16 @@
 import { isNativeError } from 'node:util/types';
 import type { Logger } from '../log.ts';
 import type { Db } from '../store/database.ts';
-import { type ClaimedRow, type OutboxKind, type Settlement, claim, nextDue, release, settle } from '../store/outbox.ts';
+import {
+  type ClaimedRow,
+  type OutboxKind,
+  type Settlement,
+  type Settlements,
+  claim,
+  nextDue,
+  release,
+  settlements,
+} from '../store/outbox.ts';
 import type { Watermark } from '../store/watermark.ts';
 
 /** What the worker may do to one account's outbox rows. */
@@ -11,6 +20,8 @@ export interface LedgerOptions {
   /** Unique per process and start. */
   readonly owner: string;
   readonly leaseSeconds: number;
+  /** Of all lanes that share `owner` and database. Default: its own. */
+  readonly settlements?: Settlements | undefined;
   readonly log: Logger;
   readonly watermark?: Watermark;
   /** Pause after a database error, ms; grows up to ten times. */
@@ -34,11 +45,13 @@ const settleTries = 5;
  */
 export class Ledger {
   readonly #options: LedgerOptions;
+  readonly #settlements: Settlements;
   #troubles = 0;
   #quietUntil = 0;
 
   constructor(options: LedgerOptions) {
     this.#options = options;
+    this.#settlements = options.settlements ?? settlements(options.db, options.owner);
   }
 
   /** Due rows, ours for the lease. Empty when there are none, also while the database is in trouble. */
@@ -54,21 +67,16 @@ export class Ledger {
   /** Writes down what became of rows. Rows whose lease was lost meanwhile keep what their new owner says. */
   async settle(items: readonly Settled[]): Promise<void> {
     if (items.length === 0) return;
-    const { db, owner, log, onSettled } = this.#options;
+    const { log, onSettled } = this.#options;
     for (let attempt = 1; attempt <= settleTries; attempt++) {
-      const settled = await this.#guarded('settle', () =>
-        settle(
-          db,
-          owner,
-          items.map((item) => item.settlement),
-        ),
-      );
+      const settled = await this.#guarded('settle', () => this.#settlements.add(items.map((item) => item.settlement)));
       if (settled === undefined) {
         await new Promise((resolve) => setTimeout(resolve, this.#pauseMs()));
         continue;
       }
-      if (settled < items.length) log.warn('rows were settled by somebody else', { rows: items.length - settled });
-      if (settled > 0) for (const item of items) onSettled?.(item.row, item.settlement);
+      const lost = items.length - settled.length;
+      if (lost > 0) log.warn('rows were settled by somebody else', { rows: lost });
+      if (settled.length > 0) for (const item of items) onSettled?.(item.row, item.settlement);
       return;
     }
     log.error('a settlement was not written: the rows come again when their lease ends', { rows: items.length });

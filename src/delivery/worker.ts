@@ -5,7 +5,13 @@ import type { Logger } from '../log.ts';
 import type { RetailCrmClient } from '../retailcrm/client.ts';
 import { CrmError } from '../retailcrm/errors.ts';
 import type { Db } from '../store/database.ts';
-import { type ClaimedRow, type OutboxKind, type Settlement, createWatermark } from '../store/outbox.ts';
+import {
+  type ClaimedRow,
+  type OutboxKind,
+  type Settlement,
+  type Settlements,
+  createWatermark,
+} from '../store/outbox.ts';
 import { AccountState, type Pass } from './account.ts';
 import { classify } from './classify.ts';
 import { type Lane } from './lane.ts';
@@ -27,6 +33,8 @@ export interface DeliveryOptions {
   readonly log: Logger;
   /** Name in leases; unique per process and start. */
   readonly owner: string;
+  /** Where settlements are written, when other lanes of the owner write there, too. Default: its own. */
+  readonly settlements?: Settlements | undefined;
   /** Told of each row once its settlement is written. Must not throw. */
   readonly onSettled?: ((row: ClaimedRow, outcome: Settlement) => void) | undefined;
   /** Told once when the CRM says that telephony is off, again only after it was on. */
@@ -77,6 +85,8 @@ export class DeliveryWorker {
   /** Ends the present pause; set while the loop rests. */
   #rouse: (() => void) | undefined;
   #awake = false;
+  /** How often somebody said that popups may have come. */
+  #popupsTold = 0;
   /** Kinds of rows that may have come or become free since the last look. */
   readonly #due = new Set<OutboxKind>(allKinds);
   /** Looks at the outbox so far, and whether one is under way: `drain` must not mistake a claim for an empty outbox. */
@@ -97,6 +107,7 @@ export class DeliveryWorker {
       db: options.db,
       account: options.account,
       owner: options.owner,
+      settlements: options.settlements,
       leaseSeconds,
       log: this.#log,
       watermark: createWatermark(),
@@ -133,6 +144,11 @@ export class DeliveryWorker {
 
   /** Something was enqueued: look now, not at the next poll. */
   wake(kinds: readonly OutboxKind[] = allKinds): void {
+    if (kinds.includes('event')) this.#popupsTold += 1;
+    this.#again(kinds);
+  }
+
+  #again(kinds: readonly OutboxKind[]): void {
     for (const kind of kinds) this.#due.add(kind);
     this.#awake = true;
     this.#rouse?.();
@@ -231,31 +247,32 @@ export class DeliveryWorker {
         if (popups > 0 && this.#due.delete('event')) {
           const rows = await this.#claim('event', popups);
           this.#send('event', rows, 'flow');
-          if (rows.length === popups) this.wake(['event']);
+          if (rows.length === popups) this.#again(['event']);
         }
         while (this.#inFlight.upload < uploadsAtOnce && this.#due.delete('upload')) {
           const rows = await this.#claim('upload', batchLimit);
           this.#send('upload', rows, 'flow');
-          if (rows.length === batchLimit) this.wake(['upload']);
+          if (rows.length === batchLimit) this.#again(['upload']);
         }
       }
     }
   }
 
-  async #claim(kind: OutboxKind, limit: number): Promise<ClaimedRow[]> {
+  async #claim(kind: OutboxKind, limit: number): Promise<HeldRow[]> {
+    const told = this.#popupsTold;
     const rows = await this.#ledger.claim(kind, limit);
     for (const row of rows) this.#held.set(row.id, row);
-    return rows;
+    return rows.map((row) => ({ ...row, told }));
   }
 
-  #send(kind: OutboxKind, rows: ClaimedRow[], pass: Pass): void {
+  #send(kind: OutboxKind, rows: HeldRow[], pass: Pass): void {
     if (rows.length === 0) return;
     const until = this.#lane.now() + startWithinMs;
     if (kind === 'event') for (const row of rows) this.#job('event', [row], () => sendPopup(this.#lane, row, pass));
     else this.#job('upload', rows, () => sendUploads(this.#lane, rows, { until, pass }));
   }
 
-  #job(kind: 'event' | 'upload' | 'ask', rows: ClaimedRow[], work: () => Promise<void>): void {
+  #job(kind: 'event' | 'upload' | 'ask', rows: HeldRow[], work: () => Promise<void>): void {
     this.#inFlight[kind] += 1;
     const run = async (): Promise<void> => {
       try {
@@ -266,7 +283,10 @@ export class DeliveryWorker {
       }
       this.#inFlight[kind] -= 1;
       for (const row of rows) this.#held.delete(row.id);
-      this.wake(kind === 'ask' ? allKinds : [kind]); // the next event of this call, or the next batch, may go now
+      // The next event of this call, or the next batch, may go now. Most popups have nothing behind them: no look then.
+      const nothingBehind = (row: HeldRow): boolean => !row.followed && row.told === this.#popupsTold;
+      const idle = kind === 'event' && this.#state.mode === 'closed' && rows.every(nothingBehind);
+      if (!idle) this.#again(kind === 'ask' ? allKinds : [kind]);
     };
     void this.#jobs.add(run, { priority: kind === 'upload' ? 0 : 1 });
   }
@@ -315,6 +335,11 @@ export class DeliveryWorker {
       this.#rouse = rouse;
     });
   }
+}
+
+/** A row we hold, and what had been told of popups before it was claimed. */
+interface HeldRow extends ClaimedRow {
+  readonly told: number;
 }
 
 /** What the key must allow, as `/api/credentials` spells it. */

@@ -1,7 +1,7 @@
 /** The calls: saved at each fact, found again by people and after a restart. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Db } from './database.ts';
-import { chunks, json, jsonOrNull, text, textOrNull } from './values.ts';
+import { chunks, json } from './values.ts';
 
 /** One call as it is known now. */
 export interface CallRow {
@@ -49,55 +49,31 @@ const columns = [
   'live',
 ] as const;
 
+/** Rows of one statement. */
+export const CALLS_AT_ONCE = 1_000;
+
 /** Saves calls, one statement per thousand. Of several rows with one key the last counts; an ended call never lives again. */
 export async function saveCalls(db: Db, rows: CallRow[]): Promise<void> {
-  for (const part of chunks(latest(rows), 1_000)) {
-    await db
-      .insertInto('calls')
-      .values(
-        part.map((row) => ({
-          enterprise: row.enterprise,
-          host: row.host,
-          external_id: text(row.externalId),
-          linkedid: text(row.linkedid),
-          direction: row.direction,
-          state: row.state,
-          result: row.result,
-          customer_phone: textOrNull(row.customerPhone),
-          external_phone: textOrNull(row.externalPhone),
-          owner: textOrNull(row.owner),
-          started_at: row.startedAt,
-          answered_at: row.answeredAt,
-          ended_at: row.endedAt,
-          crm_user: row.crmUser === undefined || row.crmUser === null ? null : String(row.crmUser),
-          record: json(row.record),
-          live: jsonOrNull(row.live),
-        })),
-      )
-      .onConflict((conflict) =>
-        conflict
-          .columns(['enterprise', 'external_id'])
-          .doUpdateSet((eb) => ({
-            host: eb.ref('excluded.host'),
-            linkedid: eb.ref('excluded.linkedid'),
-            direction: eb.ref('excluded.direction'),
-            state: eb.ref('excluded.state'),
-            result: eb.ref('excluded.result'),
-            customer_phone: eb.ref('excluded.customer_phone'),
-            external_phone: eb.ref('excluded.external_phone'),
-            owner: eb.ref('excluded.owner'),
-            started_at: eb.ref('excluded.started_at'),
-            answered_at: eb.ref('excluded.answered_at'),
-            ended_at: eb.ref('excluded.ended_at'),
-            crm_user: sql<string | null>`coalesce(excluded.crm_user, calls.crm_user)`,
-            record: sql`excluded.record`,
-            live: sql`excluded.live`,
-            updated_at: sql<Date>`now()`,
-          }))
-          .where((eb) => eb.not(eb.and([eb('calls.state', '=', 'ended'), eb('excluded.state', '=', 'live')]))),
-      )
-      .execute();
-  }
+  for (const part of chunks(rows, CALLS_AT_ONCE)) await callsInsert(part).execute(db);
+}
+
+/** As `saveCalls`, for another statement to take in. Its text is always the same, however many rows there are. */
+export function callsInsert(rows: CallRow[]): RawBuilder<unknown> {
+  const list = latest(rows).map(({ crmUser, ...row }) => ({ ...row, crmUser: crmUser ?? null }));
+  return sql`insert into calls (enterprise, host, external_id, linkedid, direction, state, result, customer_phone,
+      external_phone, owner, started_at, answered_at, ended_at, crm_user, record, live)
+    select enterprise, host, "externalId", linkedid, direction, state, result, "customerPhone",
+      "externalPhone", owner, "startedAt", "answeredAt", "endedAt", "crmUser", coalesce(record, 'null'), live
+    from jsonb_to_recordset(${json(list)}::jsonb) as r(enterprise text, host text, "externalId" text, linkedid text,
+      direction text, state text, result text, "customerPhone" text, "externalPhone" text, owner text,
+      "startedAt" timestamptz, "answeredAt" timestamptz, "endedAt" timestamptz, "crmUser" bigint, record jsonb, live jsonb)
+    on conflict (enterprise, external_id) do update set host = excluded.host, linkedid = excluded.linkedid,
+      direction = excluded.direction, state = excluded.state, result = excluded.result,
+      customer_phone = excluded.customer_phone, external_phone = excluded.external_phone, owner = excluded.owner,
+      started_at = excluded.started_at, answered_at = excluded.answered_at, ended_at = excluded.ended_at,
+      crm_user = coalesce(excluded.crm_user, calls.crm_user), record = excluded.record, live = excluded.live,
+      updated_at = now()
+    where not (calls.state = 'ended' and excluded.state = 'live')`;
 }
 
 /** The last row of each key, or its last ended one. Sorted by key: two writers then lock in the same order. */

@@ -18,6 +18,8 @@ export interface ClaimedRow {
   createdAt: Date;
   dueAt: Date;
   expiresAt: Date | null;
+  /** Something younger of its call waits behind it; of popups only, else false. */
+  followed: boolean;
   /** Goes back into `settle` and `release`: a later claim has a higher one. */
   leaseEpoch: string;
 }
@@ -121,7 +123,8 @@ export function claimQuery(db: Db, kind: OutboxKind, limit: number, o: ClaimOpti
       'outbox.expires_at as expiresAt',
       'outbox.lease_epoch as leaseEpoch',
       'outbox.next_at as nextAt',
-    ]);
+    ])
+    .returning(kind === 'event' ? isFollowed : sql<boolean>`false`.as('followed'));
 }
 
 type OutboxRef = ExpressionBuilder<Database & { o: Database['outbox'] }, 'o'>;
@@ -154,6 +157,12 @@ const isOldestOfCall = (kind: OutboxKind) => (eb: OutboxRef) =>
         .offset(sql<number>`0`),
     ),
   );
+
+const isFollowed = sql<boolean>`exists (
+  select from outbox as younger
+  where younger.account = outbox.account and younger.call_id = outbox.call_id
+    and younger.state = 'pending' and younger.kind = 'event' and younger.id > outbox.id
+)`.as('followed');
 
 /** Gives claimed rows back unsent, for the next claimer at once. Rows whose lease was lost meanwhile are left alone. */
 export async function release(db: Db, owner: string, items: { id: string; leaseEpoch: string }[]): Promise<void> {

@@ -1,7 +1,8 @@
 /** Which customer of the CRM a number belongs to, as far as we asked. */
 import { type RawBuilder, sql } from 'kysely';
 import type { Db } from './database.ts';
-import { jsonOrNull, text, textOrNull } from './values.ts';
+import { Together } from './together.ts';
+import { chunks, jsonOrNull, text, textOrNull } from './values.ts';
 
 /** What the CRM said about a number. */
 export interface CustomerRow {
@@ -88,23 +89,46 @@ export async function recentCustomers(db: Db, enterpriseNumber: string, limit: n
   return rows.reverse();
 }
 
-/** Saves the CRM's answer. `fetchedAt` default now. An older answer does not replace a newer one. */
-export async function saveCustomer(db: Db, row: NewCustomerRow): Promise<void> {
+/** Answers of the CRM, of all enterprises, saved together. */
+export type CustomerSaves = Together<NewCustomerRow, undefined>;
+
+/** No more often than this, ms: memory knows meanwhile. */
+const SAVE_EVERY_MS = 100;
+
+/** @param db its commits need not wait for the disk */
+export function customerSaves(db: Db): CustomerSaves {
+  return new Together(async (rows) => {
+    await saveCustomers(db, rows);
+    return () => undefined;
+  }, SAVE_EVERY_MS);
+}
+
+/** Saves the CRM's answers; of several about one number the last. `fetchedAt` default now. An older answer does not replace a newer one. */
+export async function saveCustomers(db: Db, given: readonly NewCustomerRow[]): Promise<void> {
+  const rows = [...new Map(given.map((row) => [`${row.enterpriseNumber} ${row.phone}`, row])).values()];
+  // In one order, so that two writers never wait for each other.
+  rows.sort((a, b) => (a.phone < b.phone ? -1 : Number(a.phone > b.phone)));
+  for (const some of chunks(rows, 500)) await upsert(db, some);
+}
+
+async function upsert(db: Db, rows: readonly NewCustomerRow[]): Promise<void> {
   await db
     .insertInto('retailcrm_customers')
-    .values({
-      phone: row.phone,
-      enterprise_number: row.enterpriseNumber,
-      retailcrm_customer_id: row.retailcrmCustomerId,
-      other_ids: row.otherIds ?? [],
-      name: textOrNull(row.name ?? null),
-      manager_id: row.managerId ?? null,
-      manager_name: textOrNull(row.managerName ?? null),
-      manager_code: textOrNull(row.managerCode ?? null),
-      links: jsonOrNull(row.links),
-      complete: row.complete ?? true,
-      fetched_at: row.fetchedAt ?? sql<Date>`now()`,
-    })
+    .values(
+      rows.map((row) => ({
+        phone: row.phone,
+        enterprise_number: row.enterpriseNumber,
+        retailcrm_customer_id: row.retailcrmCustomerId,
+        other_ids: row.otherIds ?? [],
+        name: textOrNull(row.name ?? null),
+        manager_id: row.managerId ?? null,
+        manager_name: textOrNull(row.managerName ?? null),
+        manager_code: textOrNull(row.managerCode ?? null),
+        links: jsonOrNull(row.links),
+        complete: row.complete ?? true,
+        fetched_at: row.fetchedAt ?? sql<Date>`now()`,
+      })),
+    )
     .onConflict((conflict) =>
       conflict
         .constraint('retailcrm_customers_key')

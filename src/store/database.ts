@@ -115,7 +115,9 @@ function guardedClient(client: pg.PoolClient): PostgresPoolClient {
   async function query(statement: string, parameters: readonly unknown[]): Promise<unknown> {
     if (broken) throw broken;
     try {
-      return await client.query(statement, [...parameters]);
+      // Without parameters it may be several commands (a migration), which cannot be prepared.
+      const name = parameters.length === 0 ? undefined : nameOf(statement);
+      return await client.query({ text: statement, values: [...parameters], ...(name === undefined ? {} : { name }) });
     } catch (error) {
       if (isUnusable(error)) broken = error;
       throw error;
@@ -125,10 +127,34 @@ function guardedClient(client: pg.PoolClient): PostgresPoolClient {
   return { query: query as PostgresPoolClient['query'], release: () => client.release(broken) };
 }
 
-/** 25006: read-only transaction. 57P0x: the server is going down. */
+/** How often each statement came. Those of lists differ by their length: there may be any number of them. */
+const seen = new Map<string, number>();
+const preparedAfter = 20;
+const mostSeen = 500;
+
+/**
+ * A name for a statement that comes again and again: each connection then parses and plans it once, which for the lanes' claims
+ * costs the server more than the claim itself.
+ */
+function nameOf(statement: string): string | undefined {
+  const before = seen.get(statement);
+  if (before === undefined && seen.size >= mostSeen) return undefined;
+  const times = (before ?? 0) + 1;
+  seen.set(statement, times);
+  if (times < preparedAfter) return undefined;
+  let name = names.get(statement);
+  if (name === undefined) names.set(statement, (name = `s${names.size + 1}`));
+  return name;
+}
+const names = new Map<string, string>();
+
+/**
+ * 25006: read-only transaction. 57P0x: the server is going down. 0A000: a prepared statement is older than the table, because
+ * somebody migrated it meanwhile.
+ */
 function isUnusable(error: unknown): error is Error {
   const code = codeOf(error);
-  if (code === '25006' || code?.startsWith('57P')) return true;
+  if (code === '25006' || code === '0A000' || code?.startsWith('57P')) return true;
   return code === undefined && messageOf(error) === 'Query read timeout';
 }
 
@@ -144,14 +170,18 @@ function messageOf(error: unknown): string | undefined {
 }
 
 /**
- * Runs `work` in one transaction. A deadlock (40P01) or serialisation failure (40001) runs it again, at most five times
- * with jitter, so `work` must have no effect outside the database. Called inside a transaction it joins that one.
+ * Runs `work` in one transaction. A deadlock (40P01) or serialisation failure (40001) runs it again, see `retried`, so `work`
+ * must have no effect outside the database. Called inside a transaction it joins that one.
  */
-export async function inTransaction<T>(db: Db, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
-  if (isOpenTransaction(db)) return work(db);
+export function inTransaction<T>(db: Db, work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
+  return isOpenTransaction(db) ? work(db) : retried(() => db.transaction().execute(work));
+}
+
+/** Again after a deadlock (40P01) or serialisation failure (40001), at most five times with jitter. */
+export async function retried<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await db.transaction().execute(work);
+      return await work();
     } catch (error) {
       const code = codeOf(error);
       if ((code !== '40P01' && code !== '40001') || attempt > RETRIES) throw error;

@@ -1,15 +1,17 @@
 /** What must reach the CRM. The claim, its settlement and the rows that wait are in files of their own, exported here. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
+import { type CallRow, callsInsert, saveCalls } from './calls.ts';
 import type { Db } from './database.ts';
 import type { EventType, OutboxKind } from './schema.ts';
-import { chunks, text } from './values.ts';
+import { chunks, json } from './values.ts';
 
 export { claim, type ClaimedRow, type ClaimOptions, nextDue, release } from './claim.ts';
 export type { EventType, OutboxKind, OutboxState } from './schema.ts';
-export { settle, type Settlement } from './settle.ts';
+export { settle, type Settlement, type Settlements, settlements } from './settle.ts';
 export {
   type EndedRing,
   freeze,
+  maybeWithdrawn,
   type WaitingRow,
   waiting,
   withdrawAll,
@@ -46,31 +48,33 @@ export interface NewOutboxRow {
 /** Inserts rows; one whose key exists in any state is left alone. Returns how many were really inserted. */
 export async function enqueue(db: Db, rows: NewOutboxRow[]): Promise<number> {
   let inserted = 0;
-  for (const part of chunks(rows, 1_000)) {
-    const result = await db
-      .insertInto('outbox')
-      .values(
-        part.map((row) => ({
-          enterprise: row.enterprise,
-          account: row.account,
-          host: row.host,
-          kind: row.kind,
-          external_id: text(row.externalId),
-          call_id: text(row.callId),
-          type: row.type ?? null,
-          codes: row.codes?.map(text) ?? null,
-          payload: text(row.payload),
-          state: row.state ?? 'pending',
-          due_at: row.dueAt ?? sql<Date>`now()`,
-          next_at: row.dueAt ?? sql<Date>`now()`,
-          expires_at: row.expiresAt ?? null,
-        })),
-      )
-      .onConflict((conflict) => conflict.constraint('outbox_key').doNothing())
-      .executeTakeFirst();
-    inserted += Number(result.numInsertedOrUpdatedRows ?? 0n);
+  for (const part of chunks(rows, ROWS_AT_ONCE)) {
+    const result = await outboxInsert(part).execute(db);
+    inserted += Number(result.numAffectedRows ?? 0n);
   }
   return inserted;
+}
+
+/** Rows of one statement. */
+export const ROWS_AT_ONCE = 1_000;
+
+/** As `enqueue`, for another statement to take in. Its text is always the same, however many rows there are. */
+export function outboxInsert(rows: readonly NewOutboxRow[]): RawBuilder<unknown> {
+  return sql`insert into outbox (enterprise, account, host, kind, external_id, call_id, type, codes, payload, state,
+      due_at, next_at, expires_at)
+    select enterprise, account, host, kind, "externalId", "callId", type, codes, payload, coalesce(state, 'pending'),
+      coalesce("dueAt", now()), coalesce("dueAt", now()), "expiresAt"
+    from jsonb_to_recordset(${json(rows)}::jsonb) as r(enterprise text, account text, host text, kind text,
+      "externalId" text, "callId" text, type text, codes text[], payload text, state text, "dueAt" timestamptz,
+      "expiresAt" timestamptz)
+    on conflict on constraint outbox_key do nothing`;
+}
+
+/** Calls and what must leave for them, in one statement: one way to the server and back, and one commit. At most a thousand of each. */
+export async function saveWithOutbox(db: Db, calls: CallRow[], rows: NewOutboxRow[]): Promise<void> {
+  if (rows.length === 0) return saveCalls(db, calls);
+  if (calls.length === 0) await enqueue(db, rows);
+  else await sql`with saved as (${callsInsert(calls)}) ${outboxInsert(rows)}`.execute(db);
 }
 
 /** One line of `counts`. */

@@ -1,6 +1,7 @@
 /** What became of claimed rows. */
 import { type RawBuilder, sql } from 'kysely';
 import type { Db } from './database.ts';
+import { Together } from './together.ts';
 import { jsonOrNull, text, textOrNull } from './values.ts';
 
 /** One claimed row and how its attempt ended. `latencyMs`: the request's time in ms, rounded here. */
@@ -31,43 +32,57 @@ type Of<Outcome extends Settlement['outcome']> = Extract<Settlement, { outcome: 
 
 /**
  * Writes the outcomes down, one statement each, and appends to `attempts`. A row is settled only while `owner` holds it
- * under the same epoch: who was paused past his lease changes nothing. Returns the rows settled.
+ * under the same epoch: who was paused past his lease changes nothing. Returns the ids of the rows settled.
  */
-export async function settle(db: Db, owner: string, items: Settlement[]): Promise<number> {
+export async function settle(db: Db, owner: string, items: readonly Settlement[]): Promise<string[]> {
   const done = items.filter((item): item is Of<'done'> => item.outcome === 'done');
   const later = items.filter((item): item is Of<'later'> => item.outcome === 'later');
   const dead = items.filter((item): item is Of<'dead'> => item.outcome === 'dead');
   const expired = items.filter((item): item is Of<'expired'> => item.outcome === 'expired');
-  let settled = 0;
-  if (done.length > 0) settled += await settleDone(db, owner, done);
-  if (later.length > 0) settled += await settleLater(db, owner, later);
-  if (dead.length > 0) settled += await settleDead(db, owner, dead);
-  if (expired.length > 0) settled += await settleExpired(db, owner, expired);
+  const settled: string[] = [];
+  if (done.length > 0) settled.push(...(await settleDone(db, owner, done)));
+  if (later.length > 0) settled.push(...(await settleLater(db, owner, later)));
+  if (dead.length > 0) settled.push(...(await settleDead(db, owner, dead)));
+  if (expired.length > 0) settled.push(...(await settleExpired(db, owner, expired)));
   return settled;
 }
 
-function settleDone(db: Db, owner: string, items: Of<'done'>[]): Promise<number> {
+/** Settlements of all lanes of one owner, written together; each is told the ids of its rows that were settled. */
+export type Settlements = Together<readonly Settlement[], string[]>;
+
+/** No more often than this, ms: only the next event of the same call waits for a settlement. */
+const SETTLE_EVERY_MS = 20;
+
+/** @param owner as in the claims */
+export function settlements(db: Db, owner: string): Settlements {
+  return new Together(async (lists) => {
+    const settled = new Set(await settle(db, owner, lists.flat()));
+    return (own) => own.flatMap(({ id }) => (settled.has(id) ? [id] : []));
+  }, SETTLE_EVERY_MS);
+}
+
+function settleDone(db: Db, owner: string, items: Of<'done'>[]): Promise<string[]> {
   const replies = items.map((item) => textOrNull(item.reply ?? null));
   return run(
     db,
-    sql`with v as (
+    sql<{ id: string }>`with v as (
       select * from unnest(${ids(items)}::bigint[], ${epochs(items)}::bigint[], ${statuses(items)}::integer[],
         ${latencies(items)}::integer[], ${replies}::text[]) as v(id, epoch, status, latency_ms, reply)
     ), settled as (
       update outbox as o set state = 'done', settled_at = now(), attempts = o.attempts + 1, status = v.status,
         reply = v.reply, reason = null, errors = null, lease_owner = null, lease_until = null
       from v where ${held(owner)} returning o.id, v.status, v.latency_ms
-    ) insert into attempts (outbox_id, outcome, status, latency_ms) select id, 'done', status, latency_ms from settled`,
+    ) insert into attempts (outbox_id, outcome, status, latency_ms) select id, 'done', status, latency_ms from settled returning outbox_id as id`,
   );
 }
 
-function settleLater(db: Db, owner: string, items: Of<'later'>[]): Promise<number> {
+function settleLater(db: Db, owner: string, items: Of<'later'>[]): Promise<string[]> {
   const times = items.map((item) => item.retryAt);
   const counted = items.map((item) => (item.countAttempt ? 1 : 0));
   // A clock that jumped must not park a row for years: a day at most, then it is looked at again.
   return run(
     db,
-    sql`with v as (
+    sql<{ id: string }>`with v as (
       select * from unnest(${ids(items)}::bigint[], ${epochs(items)}::bigint[], ${statuses(items)}::integer[],
         ${latencies(items)}::integer[], ${reasons(items)}::text[], ${times}::timestamptz[], ${counted}::integer[])
         as v(id, epoch, status, latency_ms, reason, retry_at, counted)
@@ -76,15 +91,15 @@ function settleLater(db: Db, owner: string, items: Of<'later'>[]): Promise<numbe
         status = v.status, reason = v.reason, lease_owner = null, lease_until = null
       from v where ${held(owner)} returning o.id, v.status, v.latency_ms, v.reason
     ) insert into attempts (outbox_id, outcome, status, latency_ms, reason)
-      select id, 'later', status, latency_ms, reason from settled`,
+      select id, 'later', status, latency_ms, reason from settled returning outbox_id as id`,
   );
 }
 
-function settleDead(db: Db, owner: string, items: Of<'dead'>[]): Promise<number> {
+function settleDead(db: Db, owner: string, items: Of<'dead'>[]): Promise<string[]> {
   const errors = items.map((item) => jsonOrNull(item.errors));
   return run(
     db,
-    sql`with v as (
+    sql<{ id: string }>`with v as (
       select * from unnest(${ids(items)}::bigint[], ${epochs(items)}::bigint[], ${statuses(items)}::integer[],
         ${latencies(items)}::integer[], ${reasons(items)}::text[], ${errors}::jsonb[])
         as v(id, epoch, status, latency_ms, reason, errors)
@@ -93,20 +108,20 @@ function settleDead(db: Db, owner: string, items: Of<'dead'>[]): Promise<number>
         reason = v.reason, errors = v.errors, lease_owner = null, lease_until = null
       from v where ${held(owner)} returning o.id, v.status, v.latency_ms, v.reason
     ) insert into attempts (outbox_id, outcome, status, latency_ms, reason)
-      select id, 'dead', status, latency_ms, reason from settled`,
+      select id, 'dead', status, latency_ms, reason from settled returning outbox_id as id`,
   );
 }
 
-function settleExpired(db: Db, owner: string, items: Of<'expired'>[]): Promise<number> {
+function settleExpired(db: Db, owner: string, items: Of<'expired'>[]): Promise<string[]> {
   return run(
     db,
-    sql`with v as (
+    sql<{ id: string }>`with v as (
       select * from unnest(${ids(items)}::bigint[], ${epochs(items)}::bigint[], ${reasons(items)}::text[])
         as v(id, epoch, reason)
     ), settled as (
       update outbox as o set state = 'expired', settled_at = now(), reason = v.reason, lease_owner = null, lease_until = null
       from v where ${held(owner)} returning o.id, v.reason
-    ) insert into attempts (outbox_id, outcome, reason) select id, 'expired', reason from settled`,
+    ) insert into attempts (outbox_id, outcome, reason) select id, 'expired', reason from settled returning outbox_id as id`,
   );
 }
 
@@ -115,9 +130,9 @@ function held(owner: string): RawBuilder<unknown> {
   return sql`o.id = v.id and o.lease_epoch = v.epoch and o.lease_owner = ${owner} and o.state = 'pending'`;
 }
 
-async function run(db: Db, statement: RawBuilder<unknown>): Promise<number> {
-  const result = await statement.execute(db);
-  return Number(result.numAffectedRows ?? 0n);
+async function run(db: Db, statement: RawBuilder<{ id: string }>): Promise<string[]> {
+  const { rows } = await statement.execute(db);
+  return rows.map(({ id }) => id);
 }
 
 const ids = (items: Settlement[]): string[] => items.map((item) => item.id);

@@ -99,6 +99,16 @@ export function withdrawAll(
   });
 }
 
+/** Whether `withdrawAll` may find anything: nearly always the popups of a ring that ended have left long ago. */
+export async function maybeWithdrawn(db: Db, rings: readonly EndedRing[]): Promise<boolean> {
+  if (rings.length === 0) return false;
+  const { rows } = await sql`select 1 from outbox
+    where account = any(${[...new Set(rings.map(({ account }) => account))]}::text[])
+      and call_id = any(${[...new Set(rings.map(({ callId }) => callId))]}::text[])
+      and state = 'pending' and kind = 'event' and type = 'in' limit 1`.execute(db);
+  return rows.length > 0;
+}
+
 /** The payload with these extensions taken out of its `codes`. A payload of another shape is left alone. */
 export function withoutCodes(payload: string, gone: readonly string[]): string {
   let value: unknown;

@@ -82,12 +82,10 @@ describe('a popup does not wait for the look-up', () => {
     h.emulator.setSwitches({ delayMs: 3_000 });
     const { customers, worker, intake } = daemon();
     worker.start();
-    const began = performance.now();
     intake.take(asOfNow(ringing()));
     await h.until(() => h.emulator.account().openPopups.size === 1, 'the popup is shown');
-    expect(performance.now() - began).toBeLessThan(1_500);
     expect(h.emulator.requests({ path: 'telephony/manager' })).toHaveLength(1);
-    expect(customers.cached(anna)).toBeUndefined();
+    expect(customers.cached(anna)).toBeUndefined(); // the answer is still on its way
   });
 
   test.each([

@@ -1,7 +1,7 @@
 /** Changes in the CRM: histories and hints correct what we keep of customers and orders, each once. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { saveCustomer } from '../../src/store/customers.ts';
+import { saveCustomers } from '../../src/store/customers.ts';
 import { findOrder, statusesOf } from '../../src/store/orders.ts';
 import { startSyncHarness, type SyncHarness } from './syncHarness.ts';
 
@@ -16,14 +16,16 @@ const anna = '+375290000101';
 
 /** What an earlier look-up left: the number belongs to this card. */
 const cached = (phone: string, customerId: number | null, name = 'Anna Lisitsa', managerId = 7): Promise<void> =>
-  saveCustomer(h.db, {
-    phone,
-    enterpriseNumber: '1',
-    retailcrmCustomerId: customerId === null ? null : String(customerId),
-    name,
-    managerId: String(managerId),
-    managerName: 'Ira Orlova',
-  });
+  saveCustomers(h.db, [
+    {
+      phone,
+      enterpriseNumber: '1',
+      retailcrmCustomerId: customerId === null ? null : String(customerId),
+      name,
+      managerId: String(managerId),
+      managerName: 'Ira Orlova',
+    },
+  ]);
 
 /** The cached numbers: `+375… 501 Anna Lisitsa 7`, `again` where the CRM must be asked. */
 async function cache(): Promise<string[]> {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { saveCalls } from '../../src/store/calls.ts';
-import { findCustomer, saveCustomer } from '../../src/store/customers.ts';
+import { findCustomer, saveCustomers } from '../../src/store/customers.ts';
 import { countDrops, dropTotals, listDrops, recordDrops } from '../../src/store/drops.ts';
 import { closeGap, estimateLost, listGaps, openGap } from '../../src/store/gaps.ts';
 import { balance, unaccounted } from '../../src/store/oracle.ts';
@@ -148,21 +148,21 @@ describe('a customer', () => {
   const customer = { phone: '+375290000001', enterpriseNumber: '001', retailcrmCustomerId: '9007199254740993' };
 
   test('is found under the number of the same enterprise, with an id past 2^53 unchanged', async () => {
-    await saveCustomer(t.db, customer);
+    await saveCustomers(t.db, [customer]);
     expect(await findCustomer(t.db, '001', customer.phone)).toMatchObject(customer);
     expect(await findCustomer(t.db, '002', customer.phone)).toBeUndefined();
   });
 
   test('that the CRM does not know is known as unknown', async () => {
-    await saveCustomer(t.db, { ...customer, retailcrmCustomerId: null });
+    await saveCustomers(t.db, [{ ...customer, retailcrmCustomerId: null }]);
     expect(await findCustomer(t.db, '001', customer.phone)).toMatchObject({ retailcrmCustomerId: null });
   });
 
   test('is one row, however many save it at once, and keeps the newest answer', async () => {
-    await Promise.all(Array.from({ length: 20 }, () => saveCustomer(t.db, customer)));
+    await Promise.all(Array.from({ length: 20 }, () => saveCustomers(t.db, [customer])));
     expect(await t.query('select count(*)::int as n from retailcrm_customers')).toEqual([{ n: 1 }]);
-    await saveCustomer(t.db, { ...customer, retailcrmCustomerId: '7' });
-    await saveCustomer(t.db, { ...customer, retailcrmCustomerId: '6', fetchedAt: at('10:00:00') });
+    await saveCustomers(t.db, [{ ...customer, retailcrmCustomerId: '7' }]);
+    await saveCustomers(t.db, [{ ...customer, retailcrmCustomerId: '6', fetchedAt: at('10:00:00') }]);
     expect(await findCustomer(t.db, '001', customer.phone)).toMatchObject({ retailcrmCustomerId: '7' });
   });
 });

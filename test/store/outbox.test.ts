@@ -233,7 +233,7 @@ describe('settle', () => {
       { ...key(c), outcome: 'dead', status: 400, reason: 'no such type', errors: { type: 'bad' }, latencyMs: 4 },
       { ...key(d), outcome: 'expired', reason: 'ring ended' },
     ]);
-    expect(settled).toBe(4);
+    expect(settled).toHaveLength(4);
     const rows = await t.query(
       'select external_id, state, attempts, status, reason, reply, errors, lease_owner, settled_at is not null as settled from outbox order by id',
     );
@@ -308,32 +308,34 @@ describe('settle', () => {
     const fresh = await claimOne();
     const { id, leaseEpoch } = stale;
     const common = { id, leaseEpoch, status: 400, reason: 'x', latencyMs: 1 };
-    expect(await settle(t.db, 'me', [done(stale)])).toBe(0);
-    expect(await settle(t.db, 'me', [{ ...common, outcome: 'dead' }])).toBe(0);
-    expect(await settle(t.db, 'me', [{ ...common, outcome: 'later', retryAt: ahead(1), countAttempt: true }])).toBe(0);
-    expect(await settle(t.db, 'me', [{ id, leaseEpoch, outcome: 'expired', reason: 'x' }])).toBe(0);
+    expect(await settle(t.db, 'me', [done(stale)])).toHaveLength(0);
+    expect(await settle(t.db, 'me', [{ ...common, outcome: 'dead' }])).toHaveLength(0);
+    expect(
+      await settle(t.db, 'me', [{ ...common, outcome: 'later', retryAt: ahead(1), countAttempt: true }]),
+    ).toHaveLength(0);
+    expect(await settle(t.db, 'me', [{ id, leaseEpoch, outcome: 'expired', reason: 'x' }])).toHaveLength(0);
     await release(t.db, 'me', [stale]);
     expect(await attemptsOf(t.db, id)).toEqual([]);
-    expect(await settle(t.db, 'me', [done(fresh)])).toBe(1);
+    expect(await settle(t.db, 'me', [done(fresh)])).toHaveLength(1);
   });
 
   test('another owner changes nothing, nor does the owner twice', async () => {
     await enqueue(t.db, [uploadRow('a')]);
     const row = await claimOne();
-    expect(await settle(t.db, 'somebody', [done(row)])).toBe(0);
-    expect(await settle(t.db, 'me', [done(row)])).toBe(1);
-    expect(await settle(t.db, 'me', [done(row)])).toBe(0);
+    expect(await settle(t.db, 'somebody', [done(row)])).toHaveLength(0);
+    expect(await settle(t.db, 'me', [done(row)])).toHaveLength(1);
+    expect(await settle(t.db, 'me', [done(row)])).toHaveLength(0);
   });
 
   test('the owner may settle after his lease ended as long as nobody else took the row', async () => {
     await enqueue(t.db, [uploadRow('a')]);
     const row = await claimOne();
     await endLeases();
-    expect(await settle(t.db, 'me', [done(row)])).toBe(1);
+    expect(await settle(t.db, 'me', [done(row)])).toHaveLength(1);
   });
 
   test('settles nothing when there is nothing', async () => {
-    expect(await settle(t.db, 'me', [])).toBe(0);
+    expect(await settle(t.db, 'me', [])).toHaveLength(0);
   });
 });
 
