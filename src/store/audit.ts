@@ -39,15 +39,9 @@ export async function appendAudit(db: Db, entries: readonly AuditEntry[]): Promi
   await inTransaction(db, async (trx) => {
     for (const enterprise of enterprises) {
       await sql`select pg_advisory_xact_lock(hashtextextended(${`audit ${enterprise}`}, 0))`.execute(trx);
-      const last = await trx
-        .selectFrom('audit_log')
-        .select(['seq', 'hash'])
-        .where('enterprise', '=', enterprise)
-        .orderBy('seq', 'desc')
-        .limit(1)
-        .executeTakeFirst();
-      let seq = Number(last?.seq ?? 0);
-      let hash = last?.hash ?? beginning;
+      const head = await auditHead(trx, enterprise);
+      let seq = head?.seq ?? 0;
+      let hash: Buffer = head ? Buffer.from(head.hash, 'hex') : beginning;
       const at = new Date();
       const rows = entries
         .filter((entry) => entry.enterprise === enterprise)
