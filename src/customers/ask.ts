@@ -28,6 +28,8 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined;
   /** How often each question is asked when no answer comes. Default 1: a call does not wait. */
   readonly tries?: number | undefined;
+  /** Whether the account takes requests at all; looked at before the list is asked. Default yes. */
+  readonly open?: (() => boolean) | undefined;
   /** What is known of this account by now; `ask` adds to it. Default: nothing. */
   readonly habits?: Habits | undefined;
 }
@@ -48,6 +50,13 @@ export interface Answer {
 const managerDeadlineMs = 5_000;
 /** Answers to the first question after which the second one is worth asking. */
 const closedDoors: readonly CrmErrorKind[] = ['TELEPHONY_OFF', 'VALIDATION', 'NOTFOUND', 'AUTH'];
+const closedAccount = {
+  kind: 'ACCOUNT',
+  status: null,
+  errorMsg: 'the account takes no requests',
+  sent: false,
+  latencyMs: 0,
+} as const;
 /** Pause before a question is asked again, ms. */
 const insistMs = 100;
 /** Cards of one number whose orders are compared. */
@@ -165,7 +174,9 @@ async function lastOrder(customerId: number, options: AskOptions): Promise<strin
 
 /** One request of the general lane, behind whoever is urgent. */
 async function general<T>(options: AskOptions, request: (options: AskOptions) => Promise<T>): Promise<T> {
-  const { paces, signal, tries = 1 } = options;
+  const { paces, signal, tries = 1, open } = options;
+  // Found out by others, or by the question before this one.
+  if (open?.() === false) throw new CrmError(closedAccount);
   try {
     return await insist(tries, async () => {
       await paces.general.take({ urgent: false, ...(signal ? { signal } : {}) });

@@ -297,8 +297,8 @@ export class Customers {
   }
 
   #askOptions(): AskOptions {
-    const { client, paces, numbering } = this.#options;
-    return { client, paces, numbering, signal: this.#stop.signal, habits: this.#habits };
+    const { client, paces, numbering, open } = this.#options;
+    return { client, paces, numbering, open, signal: this.#stop.signal, habits: this.#habits };
   }
 
   #now(): number {

@@ -121,6 +121,16 @@ describe('a look-up', () => {
     expect(found.who === 'customer' && found.customer.links.customer).toBeDefined();
   });
 
+  test('an account that closes meanwhile is asked no more', async () => {
+    let open = true;
+    const customers = customersOf({ open: () => open });
+    const found = customers.lookup(stranger);
+    await h.until(() => asked('telephony/manager') > 0, 'the first question');
+    open = false;
+    expect((await found).who).toBe('unknown');
+    expect(asked('customers')).toBe(0);
+  });
+
   test('a number the CRM has spelt another way is found', async () => {
     expect(idOf(await customersOf().lookup(pavel))).toBe(502);
   });

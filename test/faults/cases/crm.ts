@@ -107,7 +107,14 @@ async function revoked(trial: Trial, switches: Partial<Switches>): Promise<strin
       const before = scene.crm.requests('tenant1').length;
       await pass(10_000);
       const asked = scene.crm.requests('tenant1').length - before;
-      expect(asked <= 2, `${asked} requests in 10 s to an account that refuses us`);
+      expect(
+        asked <= 2,
+        `${asked} requests in 10 s to an account that refuses us: ${scene.crm
+          .requests('tenant1')
+          .slice(before)
+          .map(({ method, path }) => `${method} ${path}`)
+          .join(', ')}`,
+      );
       const records = scene.crm.account('tenant1').calls.size;
       scene.crm.setSwitches({ ...DEFAULT_SWITCHES }, 'tenant1');
       const again = await until(
