@@ -1,6 +1,6 @@
 /** What became of claimed rows. */
 import { type RawBuilder, sql } from 'kysely';
-import type { Db } from './database.ts';
+import { type Db, inTransaction } from './database.ts';
 import { Together } from './together.ts';
 import { jsonOrNull, text, textOrNull } from './values.ts';
 
@@ -31,7 +31,7 @@ export type Settlement =
 type Of<Outcome extends Settlement['outcome']> = Extract<Settlement, { outcome: Outcome }>;
 
 /**
- * Writes the outcomes down, one statement each, and appends to `attempts`. A row is settled only while `owner` holds it
+ * Writes the outcomes down, all or none, one statement each, and appends to `attempts`. A row is settled only while `owner` holds it
  * under the same epoch: who was paused past his lease changes nothing. Returns the ids of the rows settled.
  */
 export async function settle(db: Db, owner: string, items: readonly Settlement[]): Promise<string[]> {
@@ -39,12 +39,20 @@ export async function settle(db: Db, owner: string, items: readonly Settlement[]
   const later = items.filter((item): item is Of<'later'> => item.outcome === 'later');
   const dead = items.filter((item): item is Of<'dead'> => item.outcome === 'dead');
   const expired = items.filter((item): item is Of<'expired'> => item.outcome === 'expired');
-  const settled: string[] = [];
-  if (done.length > 0) settled.push(...(await settleDone(db, owner, done)));
-  if (later.length > 0) settled.push(...(await settleLater(db, owner, later)));
-  if (dead.length > 0) settled.push(...(await settleDead(db, owner, dead)));
-  if (expired.length > 0) settled.push(...(await settleExpired(db, owner, expired)));
-  return settled;
+  const writes = [
+    ...(done.length > 0 ? [(on: Db) => settleDone(on, owner, done)] : []),
+    ...(later.length > 0 ? [(on: Db) => settleLater(on, owner, later)] : []),
+    ...(dead.length > 0 ? [(on: Db) => settleDead(on, owner, dead)] : []),
+    ...(expired.length > 0 ? [(on: Db) => settleExpired(on, owner, expired)] : []),
+  ];
+  const [only] = writes;
+  if (only === undefined) return [];
+  if (writes.length === 1) return only(db);
+  return inTransaction(db, async (trx) => {
+    const settled: string[] = [];
+    for (const write of writes) settled.push(...(await write(trx)));
+    return settled;
+  });
 }
 
 /** Settlements of all lanes of one owner, written together; each is told the ids of its rows that were settled. */

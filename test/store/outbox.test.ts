@@ -218,6 +218,17 @@ describe('claim', () => {
 });
 
 describe('settle', () => {
+  test('outcomes that are refused together leave all their rows as they were: none is written behind its lane', async () => {
+    await enqueue(t.db, [uploadRow('good', { dueAt: ago(2) }), uploadRow('bad', { dueAt: ago(1) })]);
+    const [good, bad] = await claimUploads();
+    if (!good || !bad) throw new Error('two rows expected');
+    const { id, leaseEpoch } = bad;
+    // No column takes this status.
+    const refused = { id, leaseEpoch, outcome: 'dead', status: 2 ** 40, reason: 'x', latencyMs: 1 } as const;
+    await expect(settle(t.db, 'me', [done(good), refused])).rejects.toThrow();
+    expect(await settle(t.db, 'me', [done(good)])).toEqual([good.id]);
+  });
+
   test('writes every outcome down, and each attempt', async () => {
     await enqueue(
       t.db,
