@@ -166,10 +166,7 @@ export class OrderRules {
     if (begin === undefined) return this.#skip(run, order, `this daemon cannot ${run.action} (see the configuration)`);
     // From here on it is begun: if we are killed, it is not begun again.
     if (!(await moveRun(db, run.id, 'pending', 'started'))) return;
-    const outcome = await Promise.race([
-      begin().catch((error: unknown): RuleOutcome => ({ done: false, why: reasonOf(error) })),
-      tooLong(signal),
-    ]);
+    const outcome = await inTime(begin, signal);
     await moveRun(db, run.id, 'started', outcome.done ? 'done' : 'failed', outcome.done ? null : outcome.why);
     const line = `order ${number} came to status ${run.status}: ${run.action} at extension ${extension}`;
     if (outcome.done) log.info(`${line} was begun`);
@@ -208,18 +205,23 @@ export class OrderRules {
 }
 
 /** Nobody waits for ever for a telephone; when we are stopped, what came of it stays open. */
-async function tooLong(signal: AbortSignal): Promise<RuleOutcome> {
-  await new Promise<void>((resolve) => {
-    const over = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', over);
-      resolve();
-    };
-    const timer = setTimeout(over, longestMs);
-    if (signal.aborted) over();
-    else signal.addEventListener('abort', over);
+async function inTime(begin: () => Promise<RuleOutcome>, signal: AbortSignal): Promise<RuleOutcome> {
+  const failed = (why: string): RuleOutcome => ({ done: false, why });
+  let giveUp = (): void => {};
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<RuleOutcome>((resolve) => {
+    giveUp = (): void =>
+      resolve(failed(signal.aborted ? 'the daemon stopped meanwhile' : 'nothing came of it in time'));
+    timer = setTimeout(giveUp, longestMs);
+    signal.addEventListener('abort', giveUp);
+    if (signal.aborted) giveUp();
   });
-  return { done: false, why: signal.aborted ? 'the daemon stopped meanwhile' : 'nothing came of it in time' };
+  try {
+    return await Promise.race([begin().catch((error: unknown) => failed(reasonOf(error))), late]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', giveUp);
+  }
 }
 
 function reasonOf(error: unknown): string {

@@ -1,6 +1,7 @@
 /** "When an order comes to status X, call, pause or notify": once per change, and never minutes late. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { OrderRuleRef, RuleActions } from '../../src/customers/orderRules.ts';
+import { getEventListeners } from 'node:events';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { type OrderRuleRef, OrderRules, type RuleActions } from '../../src/customers/orderRules.ts';
 import { notify } from '../../src/customers/notify.ts';
 import { startSyncHarness, type SyncHarness, unpaced } from './syncHarness.ts';
 
@@ -97,6 +98,17 @@ test('each time the order comes to the status again', async () => {
     await sync.drain();
   }
   expect(actions.asked).toHaveLength(2);
+});
+
+test('a call that was begun leaves nothing that waits for its end', async () => {
+  const rounds = jest.spyOn(OrderRules.prototype, 'run');
+  const sync = await waiting({ orderRules: [callBack], actions: telephone() });
+  await h.ui('orders/88', { order: { status: 'call-back' } });
+  await sync.drain();
+  const signals = rounds.mock.calls.map(([, signal]) => signal);
+  rounds.mockRestore();
+  expect(signals.length).toBeGreaterThan(0);
+  expect(signals.flatMap((signal) => getEventListeners(signal, 'abort'))).toEqual([]);
 });
 
 describe('it is not done', () => {
