@@ -1,7 +1,8 @@
 /**
  * End-to-end tests: npm run test:e2e -- [--version 22|16|all] [--only NAME[,NAME]] [--jobs N] [--record DIR] [--list]
- * [--json] [--keep] [--no-daemon]. Plays every scenario on a fresh Asterisk with our daemon beside it and prints a line per
- * test. Exit code 0 if nothing failed; 0 as well where Asterisk cannot be had, after a line that says SKIPPED.
+ * [--json] [--keep] [--no-daemon] [--second-try]. Plays every scenario on a fresh Asterisk with our daemon beside it and
+ * prints a line per test. With --second-try what failed is played once more, alone, and both are told: a loaded machine may
+ * let a phone ring out. Exit code 0 if nothing failed; 0 as well where Asterisk cannot be had, after a line that says SKIPPED.
  */
 import { parseArgs } from 'node:util';
 import { join } from 'node:path';
@@ -21,6 +22,7 @@ const { values: args } = parseArgs({
     json: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     'no-daemon': { type: 'boolean', default: false },
+    'second-try': { type: 'boolean', default: false },
   },
 });
 
@@ -67,16 +69,20 @@ function report(result: TestResult): void {
   for (const problem of problems) say(`          ${problem.replaceAll('\n', '\n          ')}`);
 }
 
+async function play(tree: Tree, test: Test, stage: Stage | undefined): Promise<TestResult> {
+  const record = args.record === undefined ? undefined : join(args.record, `ast${test.version}`);
+  const result = await playScenario(tree, test, { record, keep: args.keep, stage });
+  report(result);
+  return result;
+}
+
 /** Plays one version's tests, `jobs` at a time, each on its own Asterisk. */
 async function playAll(tree: Tree, tests: Test[], jobs: number, stage: Stage | undefined): Promise<TestResult[]> {
   const waiting = [...tests];
   const results: TestResult[] = [];
   const worker = async (): Promise<void> => {
     for (let test = waiting.shift(); test !== undefined && !stopping; test = waiting.shift()) {
-      const record = args.record === undefined ? undefined : join(args.record, `ast${test.version}`);
-      const result = await playScenario(tree, test, { record, keep: args.keep, stage });
-      results.push(result);
-      report(result);
+      results.push(await play(tree, test, stage));
     }
   };
   await Promise.all(Array.from({ length: jobs }, worker));
@@ -99,6 +105,24 @@ async function runVersion(
   }
 }
 
+/** What failed once more, one at a time; the outcome that counts is the second one. */
+async function playAgain(results: TestResult[], stage: Stage | undefined): Promise<TestResult[]> {
+  const after: TestResult[] = [];
+  const mended: string[] = [];
+  for (const first of results) {
+    if (first.outcome !== 'failed' || stopping) {
+      after.push(first);
+      continue;
+    }
+    say(`once more, alone: ${first.test.version} ${first.test.name}`);
+    const second = await play(await installAsterisk(first.test.version, say), first.test, stage);
+    if (second.outcome === 'passed') mended.push(`${first.test.version} ${first.test.name}`);
+    after.push(second);
+  }
+  if (mended.length > 0) say(`ONLY ON THE SECOND TRY: ${mended.join(', ')}`);
+  return after;
+}
+
 let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
@@ -118,7 +142,8 @@ if (args.list) {
   let stage: Promise<Stage> | undefined;
   // At the first wish: without an Asterisk nothing is built.
   const wish = withDaemon ? (): Promise<Stage> => (stage ??= openStage(say)) : undefined;
-  const results = (await Promise.all(versions.map((version) => runVersion(version, Number(args.jobs), wish)))).flat();
+  const played = (await Promise.all(versions.map((version) => runVersion(version, Number(args.jobs), wish)))).flat();
+  const results = args['second-try'] ? await playAgain(played, await stage) : played;
   await (await stage)?.stop();
   const count = (outcome: TestResult['outcome']): number =>
     results.filter((result) => result.outcome === outcome).length;
