@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { webhookId } from '../../src/delivery/webhookSign.ts';
 import { WebhookLane, type WebhookLaneOptions } from '../../src/delivery/webhooks.ts';
 import { listDead, retryDead, showDead } from '../../src/store/deadLetters.ts';
+import { claimQuery } from '../../src/store/claim.ts';
 import { type NewOutboxRow, claim, enqueue } from '../../src/store/outbox.ts';
 import { takeBack } from '../../src/store/takeBack.ts';
 import { type TestDatabase, createTestDatabase } from '../support/database.ts';
@@ -44,7 +45,7 @@ function lane(url: string, over: Partial<WebhookLaneOptions> = {}, skip = { ms: 
     keys: [key],
     log,
     owner: `test/${ending.length}`,
-    deadlineMs: 1_000,
+    deadlineMs: 30_000,
     pollMs: 20,
     retryMs: 5,
     patienceMs: 200,
@@ -140,6 +141,8 @@ describe('what goes well', () => {
         ['call.incoming', 'call.answered', 'call.finished'].map((type) => message(call, type)),
       ),
     );
+    // Never behind, however long it takes.
+    await database.query(`update outbox set created_at = now() + interval '1 hour'`);
     await lane(to.url).drain();
     expect(told(to)).toEqual(expected);
     expect(most).toBe(1);
@@ -147,21 +150,23 @@ describe('what goes well', () => {
 
   test('far behind, several calls are told at once, each in its order', async () => {
     const to = await receiver();
-    let open = 0;
-    let most = 0;
-    to.answer = (response) => {
-      most = Math.max(most, (open += 1));
-      setTimeout(() => {
-        open -= 1;
-        response.writeHead(200).end();
-      }, 5);
+    const answers: (() => void)[] = [];
+    // The first one goes alone: its age tells that we are behind. The next ones wait for each other.
+    to.answer = (response, _, count) => {
+      const answer = (): void => void response.writeHead(200).end();
+      if (count === 1) answer();
+      else answers.push(answer);
     };
     const calls = Array.from({ length: 30 }, (_, n) => `c${n}`);
     await put(...calls.flatMap((call) => [message(call, 'call.incoming'), message(call, 'call.missed')]));
     await database.query(`update outbox set created_at = now() - interval '1 minute'`);
-    await lane(to.url).drain();
+    const drained = lane(to.url).drain();
+    await until(() => answers.length >= 8, 'several under way');
+    expect(await database.query('select 1 from outbox where lease_owner is not null')).toHaveLength(8);
+    to.answer = status(200);
+    for (const answer of answers) answer();
+    await drained;
     expect(told(to)).toHaveLength(60);
-    expect(most).toBe(8);
     for (const call of calls) {
       expect(told(to).filter((one) => one.startsWith(`${call} `))).toEqual([`${call} incoming`, `${call} missed`]);
     }
@@ -243,9 +248,17 @@ describe('a receiver in trouble', () => {
 
   test('that refuses one message is told the others meanwhile', async () => {
     const to = await receiver();
-    to.answer = (response, { body: text }) => void response.writeHead(text.includes('"bad"') ? 422 : 200).end('no');
     await put(message('bad', 'call.incoming'), message('bad', 'call.missed'), message('c1'), message('c2'));
-    await lane(to.url).drain();
+    const one = lane(to.url, { patienceMs: 30_000 });
+    // The last message ends it: on a slow machine the refused one would be tried again meanwhile.
+    const over = new Promise<void>((resolve) => {
+      to.answer = (response, { body: text }) => {
+        response.writeHead(text.includes('"bad"') ? 422 : 200).end('no');
+        if (text.includes('"c2"')) resolve(one.stop());
+      };
+    });
+    one.start();
+    await over;
     expect(told(to)).toEqual(['bad incoming', 'c1 incoming', 'c2 incoming']);
     expect(await rows()).toMatchObject([
       { state: 'pending', attempts: 1, status: 422, reason: 'answered 422: no' },
@@ -253,11 +266,11 @@ describe('a receiver in trouble', () => {
       { state: 'done' },
       { state: 'done' },
     ]);
-    const [{ ahead } = {}] = await database.query(
-      `select extract(epoch from next_at - now()) as ahead from outbox where id = 1`,
-    );
-    expect(Number(ahead)).toBeGreaterThan(0);
-    expect(Number(ahead)).toBeLessThan(1);
+    // For half a second to one, from its answer: that came after the request and before now.
+    const [{ next_at: again } = {}] = await database.query('select next_at from outbox where id = 1');
+    const at = again instanceof Date ? again.getTime() : Number.NaN;
+    expect(at - (to.received[0]?.at ?? Number.NaN)).toBeGreaterThanOrEqual(500);
+    expect(at - Date.now()).toBeLessThan(1_000);
   });
 
   test('that breaks on one message is not blocked by it for ever', async () => {
@@ -300,12 +313,11 @@ describe('a receiver in trouble', () => {
     await put(
       ...Array.from({ length: 20 }, (_, n) => [message(`c${n}`), message(`c${n}`, 'call.incoming', other)]).flat(),
     );
-    lane(down.url, { deadlineMs: 5_000 }).start();
+    // It hangs for longer than this test may take: whoever waits for it fails.
+    lane(down.url, { deadlineMs: 120_000 }).start();
     await until(() => down.received.length === 1, 'hanging');
-    const started = performance.now();
     await lane(up.url, { ...other, id: 'wall' }).drain();
     expect(up.received).toHaveLength(20);
-    expect(performance.now() - started).toBeLessThan(4_000);
     expect(down.received).toHaveLength(1);
   });
 
@@ -372,12 +384,15 @@ describe('kill and lease', () => {
 
   test('stop waits for an answer under way', async () => {
     const to = await receiver();
-    to.answer = (response) => void setTimeout(() => response.writeHead(200).end(), 60);
+    const answers: (() => void)[] = [];
+    to.answer = (response) => void answers.push(() => response.writeHead(200).end());
     await put(message('c1'), message('c2'));
-    const one = lane(to.url, { patienceMs: 5_000 });
+    const one = lane(to.url, { patienceMs: 30_000 });
     one.start();
-    await until(() => to.received.length === 1, 'under way');
-    await one.stop();
+    await until(() => answers.length === 1, 'under way');
+    const stopped = one.stop();
+    answers[0]?.();
+    await stopped;
     expect(await states()).toEqual(['done', 'pending']);
   });
 
@@ -431,6 +446,7 @@ describe('after three days', () => {
     expect(log.lines).toContain('error: receiver bi did not take 1 webhooks for 3 days: they are dead letters now');
     expect(await showDead(database.db, '1')).toMatchObject({ payload: body('c1', 'call.incoming') });
 
+    await one.stop(); // else it may hold one of them while the next run looks
     to.answer = status(200);
     expect(await retryDead(database.db, ['1'])).toBe(1);
     await lane(to.url).drain();
@@ -442,13 +458,9 @@ test('the claim uses the index made for it', async () => {
   await database.query(`insert into outbox (enterprise, account, host, kind, external_id, call_id, payload, due_at, next_at)
     select 'acme', 'webhook:acme/bi', 'pbx1', 'webhook', 'c' || n || '/x', 'c' || n, '{}', now(), now() from generate_series(1, 20000) n`);
   await database.query('analyze outbox');
-  const started = performance.now();
-  for (let n = 0; n < 20; n++) {
-    await claim(database.db, { account: 'webhook:acme/bi', kinds: ['webhook'], limit: 1, owner: 'x', leaseSeconds: 1 });
-  }
-  expect(performance.now() - started).toBeLessThan(2_000);
-  const plan =
-    await database.query(`explain select 1 from outbox older where older.account = 'a' and older.call_id = 'c'
-    and older.state = 'pending' and older.kind = 'webhook' and older.id < 5`);
-  expect(JSON.stringify(plan)).toContain('outbox_open_webhooks');
+  const options = { account: 'webhook:acme/bi', kinds: ['webhook' as const], limit: 1, owner: 'x', leaseSeconds: 120 };
+  const claiming = claimQuery(database.db, 'webhook', 1, options, undefined).compile();
+  const plan = JSON.stringify(await database.query(`explain (format json) ${claiming.sql}`, [...claiming.parameters]));
+  for (const index of ['outbox_claim', 'outbox_open_webhooks']) expect(plan).toContain(`"${index}"`);
+  expect(plan).not.toContain('Seq Scan');
 });
