@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { LOOKUP_MS } from '../../src/actions/clicks.ts';
 import { claimClick, openClicks } from '../../src/store/clicks.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
-import { FakeAmi } from '../support/fakeAmi.ts';
+import { FakeAmi, type FakeSession } from '../support/fakeAmi.ts';
+import { portToBe } from '../support/ports.ts';
 import { Actions, knows, registerPhones } from './actionsHarness.ts';
 
 let db: TestDatabase;
@@ -13,6 +15,25 @@ afterAll(() => db.drop());
 const channel = (uniqueid: string, state = 'Up') => ({
   ...{ Channel: 'PJSIP/150-00000001', ChannelStateDesc: state, Uniqueid: uniqueid, Linkedid: uniqueid },
 });
+
+/** The connection dies when a click is written, and the host is not up again before the returned function says so. */
+function diesAtOriginate(shop: Actions, then: (clickId: string) => void = () => undefined): () => Promise<void> {
+  shop.ami.on('Originate', (action, session) => {
+    then(action.get('ChannelId') ?? '');
+    shop.ami.options.fullyBooted = 'held';
+    session.cut();
+    return undefined;
+  });
+  return async () => {
+    const loggedIn = (): FakeSession | undefined =>
+      [...shop.ami.sessions].find(
+        ({ username, closed, socket }) => username !== undefined && !closed && !socket.destroyed,
+      );
+    await shop.ami.until(() => loggedIn() !== undefined);
+    loggedIn()?.boot();
+    await shop.is('live');
+  };
+}
 
 describe('a click', () => {
   test('rings her phone, which shows the customer, under an id of our own', async () => {
@@ -98,15 +119,18 @@ describe('a click', () => {
   });
 
   test('does not wait for a CRM that thinks', async () => {
+    const given: number[] = [];
     const shop = await Actions.start(db, {
       whoIs: (_, withinMs) =>
         new Promise((resolve) => {
+          given.push(withinMs);
           setTimeout(() => resolve({ who: 'unknown' }), withinMs);
         }),
     });
-    const begun = performance.now();
     expect(await shop.click()).toMatchObject({ outcome: 'done', customer: undefined });
-    expect(performance.now() - begun).toBeLessThan(1_000);
+    // What the look-up was given, not what passed: that is the machine's.
+    expect(given).toEqual([LOOKUP_MS]);
+    expect(LOOKUP_MS).toBeLessThan(1_000);
   });
 
   test('goes without a look-up that fails', async () => {
@@ -153,8 +177,8 @@ describe('nothing is started, and the sentence says why', () => {
   });
 
   test('the host is away', async () => {
-    const shop = await Actions.start(db);
-    const { port } = shop.ami;
+    const port = await portToBe();
+    const shop = await Actions.start(db, { ami: await FakeAmi.start({ port }) });
     await shop.ami.stop();
     await shop.is('down');
     expect(await shop.click()).toMatchObject({ status: 503, code: 'host_down' });
@@ -173,6 +197,7 @@ describe('nothing is started, and the sentence says why', () => {
     const reply = await shop.click();
     expect(reply).toMatchObject({ status: 409, code: 'refused_by_pbx' });
     expect(reply).toMatchObject({ message: 'the PBX refused: Extension does not exist.' });
+    await shop.actions.drain();
     expect(await shop.click()).toMatchObject({ status: 409, code: 'refused_by_pbx' });
     expect(shop.written).toHaveLength(1);
     expect(await shop.rows('clicks')).toMatchObject([{ state: 'refused' }]);
@@ -192,6 +217,7 @@ describe('exactly once (P6)', () => {
   test('19: the same click twice within five seconds: one Originate, one answer', async () => {
     const shop = await Actions.start(db);
     const first = await shop.click();
+    await shop.actions.drain();
     const second = await shop.click({ phone: '80291112233' });
     expect(first).toMatchObject({ outcome: 'done', repeated: false });
     expect(second).toEqual({ ...first, repeated: true });
@@ -225,6 +251,7 @@ describe('exactly once (P6)', () => {
   test('a request id counts for ever, whatever else the request says', async () => {
     const shop = await Actions.start(db);
     const first = await shop.click({ requestId: 'r-1' });
+    await shop.actions.drain();
     await shop.db.query(`update clicks set clicked_at = clicked_at - interval '1 day' where enterprise = $1`, [
       shop.enterprise,
     ]);
@@ -271,14 +298,10 @@ describe('exactly once (P6)', () => {
 
   test('A26: written, and the connection dies: unknown, never repeated, resolved by what lives when it is back', async () => {
     const shop = await Actions.start(db);
-    shop.ami.on('Originate', (action, session) => {
-      const id = action.get('ChannelId') ?? '';
-      shop.ami.channels = [channel(id, 'Ringing')];
-      session.cut();
-      return undefined;
-    });
+    const back = diesAtOriginate(shop, (id) => (shop.ami.channels = [channel(id, 'Ringing')]));
     expect(await shop.click()).toMatchObject({ status: 503, code: 'outcome_unknown' });
-    await shop.is('live');
+    expect(await shop.rows('clicks')).toMatchObject([{ state: 'unknown' }]);
+    await back();
     // The same click within five seconds: the first one's answer, and now that is "on its way".
     expect(await shop.rows('clicks')).toMatchObject([{ state: 'queued' }]);
     expect(await shop.click()).toMatchObject({ outcome: 'done', repeated: true });
@@ -287,12 +310,10 @@ describe('exactly once (P6)', () => {
 
   test('A26: it never began', async () => {
     const shop = await Actions.start(db);
-    shop.ami.on('Originate', (_, session) => {
-      session.cut();
-      return undefined;
-    });
+    const back = diesAtOriginate(shop);
     await shop.click();
-    await shop.is('live');
+    await shop.actions.drain();
+    await back();
     expect(await shop.rows('clicks')).toMatchObject([{ state: 'unknown', reason: 'its phone was not seen to ring' }]);
     expect(await openClicks(db.db, shop.enterprise, 'pbx1')).toHaveLength(1);
     expect(await shop.click()).toMatchObject({ code: 'outcome_unknown' });
@@ -302,9 +323,12 @@ describe('exactly once (P6)', () => {
   test('a host that reads and does not answer: unknown within two seconds', async () => {
     const shop = await Actions.start(db);
     shop.ami.on('Originate', () => undefined);
-    const begun = performance.now();
+    const asked = jest.spyOn(shop.link, 'action');
     expect(await shop.click()).toMatchObject({ code: 'outcome_unknown' });
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    const [fields, deadlineMs] = asked.mock.lastCall ?? [];
+    // The deadline, not what passed: the machine's share of it is not ours to promise.
+    expect(fields).toMatchObject({ Action: 'Originate' });
+    expect(deadlineMs).toBeLessThan(1_500);
     expect(await shop.rows('clicks')).toMatchObject([{ state: 'unknown' }]);
   });
 });
