@@ -1,7 +1,7 @@
 /** kill -9 at any moment while errands are run: one card per number, one order and one note per call, never two tasks. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -19,7 +19,9 @@ let program: string;
 
 beforeAll(async () => {
   // Inside the checkout: the bundle finds its packages there.
-  dir = await mkdtemp(join(projectRoot(), '.cache', 'killed-'));
+  const cache = join(projectRoot(), '.cache');
+  await mkdir(cache, { recursive: true });
+  dir = await mkdtemp(join(cache, 'killed-'));
   program = join(dir, 'errandProcess.mjs');
   const script = `const { bundle } = await import(process.argv[1]); await bundle(process.argv[2], process.argv[3], 'external');`;
   const source = join(projectRoot(), 'test/support/errandProcess.ts');
