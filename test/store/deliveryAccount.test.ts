@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { Logger } from '../../src/log.ts';
 import { startEmulator } from '../../src/sandbox/emulator.ts';
+import { portToBe } from '../support/ports.ts';
 import { type Harness, popup, startHarness, upload, uploads } from './deliveryHarness.ts';
 
 let h: Harness;
@@ -13,9 +14,8 @@ afterAll(() => h.close());
 const said = (pattern: RegExp): string[] => h.log.lines.filter((line) => pattern.test(line));
 
 test('C1: with no CRM at all the breaker opens, no row is lost, another account is not held up', async () => {
-  const other = await startEmulator({ port: 0 });
-  const { port, url } = other;
-  await other.stop();
+  const port = await portToBe();
+  const url = `http://127.0.0.1:${port}`;
   await h.enqueue([...uploads(70).map((row) => ({ ...row, account: 'dead' })), ...uploads(70, 1_000)]);
   const dead = h.worker({ account: 'dead', client: h.client({ url }) });
   const alive = h.worker();

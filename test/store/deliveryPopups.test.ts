@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { Pacer } from '../../src/delivery/pacer.ts';
 import { startEmulator } from '../../src/sandbox/emulator.ts';
+import { portToBe } from '../support/ports.ts';
 import { type Harness, popup, startHarness, uploads } from './deliveryHarness.ts';
 
 let h: Harness;
@@ -77,9 +78,8 @@ test('P5: the database crashed and forgot claim and settlement of a popup that w
 });
 
 test('C1: a popup that certainly did not leave is sent when the CRM is there again, if it is still fresh', async () => {
-  const other = await startEmulator({ port: 0 });
-  const { port, url } = other;
-  await other.stop();
+  const port = await portToBe();
+  const url = `http://127.0.0.1:${port}`;
   await h.enqueue([popup('pbx1-1.0'), popup('pbx1-2.0', 'in', expiresIn(300))]);
   const worker = h.worker({ client: h.client({ url }) });
   worker.start();
@@ -105,7 +105,8 @@ test('unknown extensions are noted at the row and are no error', async () => {
 
 test('a popup does not wait behind a backlog of uploads', async () => {
   await h.enqueue(uploads(1_000));
-  const telephony = new Pacer({ intervalMs: 30 });
+  // The twenty requests of the backlog take ten seconds.
+  const telephony = new Pacer({ intervalMs: 500 });
   const worker = h.worker({ pacers: { telephony, general: telephony } });
   worker.start();
   await h.until(() => h.sent('calls/upload').length > 1, 'uploads flow');
