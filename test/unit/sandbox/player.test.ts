@@ -3,8 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { type Player, type PlayerOptions, type Progress, startPlayer } from '../../../src/sandbox/player.ts';
+import { holdTime } from '../../support/heldTime.ts';
 
 const CAPTURE = join(import.meta.dirname, '../../captures/ast22/in_direct_answer.ami');
 const BOOTED = 'Event: FullyBooted';
@@ -16,6 +17,7 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
+  jest.useRealTimers();
   for (const { player, sockets } of open.splice(0)) {
     for (const socket of sockets) socket.destroy();
     await player.stop();
@@ -90,7 +92,10 @@ class Client {
 }
 
 async function player(options: Partial<PlayerOptions> = {}): Promise<{ player: Player; client: () => Client }> {
-  const player = await startPlayer({ captures: [CAPTURE], port: 0, speed: 5000, user: 'u', secret: 's', ...options });
+  const player = await startPlayer({
+    ...{ captures: [CAPTURE], port: 0, speed: 5000, user: 'u', secret: 's', snapshotGraceMs: 60_000 },
+    ...options,
+  });
   const sockets: Socket[] = [];
   open.push({ player, sockets });
   return {
@@ -101,6 +106,21 @@ async function player(options: Partial<PlayerOptions> = {}): Promise<{ player: P
       return client;
     },
   };
+}
+
+/** Lets held time pass, a millisecond a turn of the event loop, until something has happened. */
+async function pass(happened: () => boolean): Promise<void> {
+  while (!happened()) {
+    jest.advanceTimersByTime(1);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Lets held time pass until everything was played. */
+async function passAll(playing: Player): Promise<void> {
+  let over = false;
+  void playing.done.then(() => (over = true));
+  await pass(() => over);
 }
 
 /** The stream without what the player may change. */
@@ -153,6 +173,7 @@ describe('login', () => {
     const client = newClient();
     await client.start();
     await playing.done;
+    await client.ask({ Action: 'Ping' }, 'Pong');
     expect(client.received.split(BOOTED)).toHaveLength(2);
   });
 });
@@ -243,7 +264,7 @@ describe('the stream', () => {
     const before = Math.floor(Date.now() / 1000);
     await client.start();
     const seen = (): string[] => [
-      ...new Set([...client.stream.matchAll(/^Uniqueid: (\S+)/gm)].map((match) => match[1] ?? '')),
+      ...new Set([...client.stream.matchAll(/^Uniqueid: (\S+)\r\n/gm)].map((match) => match[1] ?? '')),
     ];
     while (seen().length < 4) await client.ask({ Action: 'Ping' }, 'Pong');
     await playing.stop();
@@ -271,6 +292,7 @@ describe('the stream', () => {
     const client = newClient();
     await client.start('call');
     await playing.done;
+    await client.ask({ Action: 'Ping' }, 'Pong');
     const classes = new Set([...client.stream.matchAll(/^Privilege: (\S+)/gm)].map((match) => match[1]));
     expect(classes).toEqual(new Set(['call,all']));
     expect(client.received).not.toContain(BOOTED);
@@ -298,24 +320,26 @@ describe('the stream', () => {
   });
 
   test('keeps its rhythm: fifty times the speed takes a fiftieth of the time, not less', async () => {
+    holdTime();
     const { player: playing, client: newClient } = await player({ speed: 50 });
     const client = newClient();
     await client.start();
     const begun = performance.now();
-    await playing.done;
+    await passAll(playing);
     const recordedMs = 6856;
     expect(performance.now() - begun).toBeGreaterThan((recordedMs / 50) * 0.9);
   });
 
   test('after a lost connection it goes on with the message that was cut', async () => {
-    const { player: playing, client: newClient } = await player({ speed: 100 });
+    holdTime();
+    const { player: playing, client: newClient } = await player({ speed: 10 });
     const first = newClient();
     await first.start();
-    await first.until('Event: DialBegin');
+    await pass(() => first.received.includes('Event: DialBegin'));
     first.socket.destroy();
     const second = newClient();
     await second.start();
-    await playing.done;
+    await passAll(playing);
     await second.ask({ Action: 'Ping' }, 'Pong');
     expect(second.stream.startsWith('Event: ')).toBe(true);
     expect(second.stream).toContain('Event: Hangup');
@@ -404,6 +428,7 @@ describe('connections that end', () => {
   });
 
   test('a message that was cut by a lost connection is sent again whole', async () => {
+    holdTime();
     const { player: playing, client: newClient } = await player({ captures: [join(folder, 'cut.ami')], speed: 1 });
     const first = newClient();
     await first.start();
@@ -411,7 +436,7 @@ describe('connections that end', () => {
     first.socket.destroy();
     const second = newClient();
     await second.start();
-    await playing.done;
+    await passAll(playing);
     await second.ask({ Action: 'Ping' }, 'Pong');
     expect(second.stream.startsWith('Event: NewLast\r\n')).toBe(true);
   });

@@ -1,5 +1,8 @@
-import { expect, test } from '@jest/globals';
+import { afterEach, expect, jest, test } from '@jest/globals';
 import { Together } from '../../../src/store/together.ts';
+import { holdTime } from '../../support/heldTime.ts';
+
+afterEach(() => void jest.useRealTimers());
 
 /** Writes that end when the test says so. */
 function desk(everyMs = 0) {
@@ -42,17 +45,19 @@ test('what is refused of several stops nobody else', async () => {
 });
 
 test('two writes begin no sooner than asked for', async () => {
+  holdTime();
   const { together, written, ends } = desk(30);
   const first = together.add(1);
   ends[0]?.();
   await first;
-  const began = performance.now();
   const second = together.add(2);
-  await new Promise<void>((resolve) => {
-    const look = (): void => (written.length > 1 ? resolve() : void setTimeout(look, 1));
-    look();
-  });
-  expect(performance.now() - began).toBeGreaterThan(20);
+  await turns();
+  jest.advanceTimersByTime(29);
+  await turns();
+  expect(written).toEqual([[1]]);
+  jest.advanceTimersByTime(1);
+  await turns();
+  expect(written).toEqual([[1], [2]]);
   ends[1]?.();
   expect(await second).toBe('wrote 2');
 });
