@@ -105,9 +105,10 @@ describe('who is responsible', () => {
   });
 
   test('within 150 ms, whatever the CRM does', async () => {
-    const begun = performance.now();
-    await responsible(never, { withinMs: undefined }).of('+375290000101');
-    expect(performance.now() - begun).toBeLessThan(150);
+    const answer = responsible(never, { withinMs: undefined }).of('+375290000101');
+    // Timers fire in the order in which they are due, however late: a busy machine changes nothing.
+    const late = new Promise<string>((resolve) => setTimeout(() => resolve('late'), 150));
+    expect(await Promise.race([answer, late])).toEqual({ known: false });
   });
 });
 

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { AgiRequest } from '../../../src/agi/protocol.ts';
-import { type AgiServer, type AgiServerOptions, startAgiServer } from '../../../src/agi/server.ts';
+import { type AgiServer, type AgiServerOptions, startAgiServer, type Variables } from '../../../src/agi/server.ts';
 import { silentLog } from '../../../src/log.ts';
 
 let server: AgiServer | undefined;
@@ -12,12 +12,16 @@ afterEach(async () => {
   await server?.stop();
 });
 
+/** Nobody is late on a busy machine, unless a test is about that. */
+const patient = { environmentMs: 30_000, replyMs: 30_000 };
+
 async function start(options: Partial<AgiServerOptions> = {}): Promise<AgiServer> {
   server = await startAgiServer({
     address: '127.0.0.1',
     port: 0,
     answer: () => Promise.resolve({ RESPONSIBLE_EXT: '150', CUSTOMER_NAME: 'Anna' }),
     log: silentLog,
+    limits: patient,
     ...options,
   });
   return server;
@@ -118,11 +122,15 @@ describe('fail-open: the line is given back, no variable set', () => {
     expect(await call()).toEqual([]);
   });
 
-  test('late means within the limit', async () => {
-    await start({ answer: () => new Promise(() => undefined) });
-    const begun = performance.now();
-    await call();
-    expect(performance.now() - begun).toBeLessThan(400); // 140 and a busy machine
+  // Timers of one turn fire in their order, however late: which of the two comes first does not depend on the machine.
+  test.each([
+    { answersAfter: 100, commands: ['SET VARIABLE X "1"'] },
+    { answersAfter: 200, commands: [] },
+  ])('late means 140 ms: an answer after $answersAfter', async ({ answersAfter, commands }) => {
+    const answer = (): Promise<Variables> =>
+      new Promise((resolve) => setTimeout(() => resolve({ X: '1' }), answersAfter));
+    await start({ answer });
+    expect(await call()).toEqual(commands);
   });
 });
 
@@ -185,18 +193,31 @@ describe('strangers', () => {
   });
 
   test('a flood does not keep the dial plan waiting once it is over, and memory does not grow with it', async () => {
-    await start({ limits: { connections: 20, environmentMs: 100 } });
+    await start({ limits: { ...patient, connections: 20 } });
     const flood = await Promise.all(Array.from({ length: 300 }, () => dial()));
-    expect(server?.connections()).toBeLessThanOrEqual(21);
-    await Promise.all(flood.map(({ ended }) => ended));
+    await new Promise<void>((resolve) => {
+      let gone = 0;
+      for (const { ended } of flood) void ended.then(() => ++gone === 280 && resolve());
+    });
+    expect(server?.connections()).toBe(20);
+    for (const { socket } of flood) socket.destroy();
+    await expectForgotten();
     expect(await call()).toHaveLength(2);
   });
 });
 
 test('stop closes what is open', async () => {
-  const running = await start({ answer: () => new Promise(() => undefined) });
+  let asked: () => void = () => undefined;
+  const under = new Promise<void>((resolve) => (asked = resolve));
+  const running = await start({
+    answer: () => {
+      asked();
+      return new Promise(() => undefined);
+    },
+  });
   const { socket, ended } = await dial();
   socket.write(environment);
+  await under;
   await running.stop();
   await ended;
   expect(running.connections()).toBe(0);

@@ -110,7 +110,7 @@ describe('requests that two readers might read differently (H17)', () => {
     { says: 'another protocol', bytes: '\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03', status: '400' },
     { says: 'HTTP/0.9', bytes: 'GET /logo.svg\r\n\r\n', status: '400' },
   ])('$says: $status, and nothing behind it is heard', async ({ bytes, status }) => {
-    const { port } = await serve({ headersMs: 300, requestMs: 300, checkMs: 50, keepAliveMs: 200 });
+    const { port } = await serve();
     const text = await raw(port, bytes);
     expect(statusLines(text)).toEqual(status === undefined ? [] : [status]);
     expect(text).not.toContain('evil');
@@ -214,7 +214,7 @@ describe('those who are slow (H6)', () => {
   });
 
   test('an idle connection is closed after its time', async () => {
-    const { port } = await serve(quick);
+    const { port } = await serve({ keepAliveMs: quick.keepAliveMs });
     const text = await raw(port, 'GET /none HTTP/1.1\r\nHost: a\r\n\r\n');
     expect(statusLines(text)).toEqual(['404']);
   });
@@ -222,7 +222,9 @@ describe('those who are slow (H6)', () => {
 
 describe('too many connections', () => {
   test('of one address: 503 at once for the next; another address is served', async () => {
-    const { app, port } = await serve({ perAddress: 5 });
+    const { app, port } = await serve({ perAddress: 5, patienceMs: 60_000 });
+    const guests: Socket[] = [];
+    app.server.on('connection', (socket: Socket) => guests.push(socket));
     const held = Array.from({ length: 5 }, () => dial(port, '127.0.0.2'));
     await Promise.all(held.map((socket) => new Promise((resolve) => socket.once('connect', resolve))));
     const next = dial(port, '127.0.0.2');
@@ -233,8 +235,10 @@ describe('too many connections', () => {
     expect(statusLines(await raw(port, 'GET /logo.svg HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'))).toEqual([
       '200',
     ]);
-    held[0]?.destroy();
-    await held[0]?.gone;
+    const [one] = guests;
+    const left = new Promise((resolve) => one?.once('close', resolve));
+    held.find(({ localPort }) => localPort === one?.remotePort)?.destroy();
+    await left;
     const freed = dial(port, '127.0.0.2');
     freed.write('GET /logo.svg HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
     await freed.gone;
