@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { type Action, idOf, PbxSession } from './pbxSession.ts';
+import { portToBe } from './ports.ts';
 import {
   bridgeHeaders,
   causes,
@@ -107,12 +108,14 @@ export class Pbx {
         }),
       );
     });
+    // Nobody else is given it while we are closed.
+    const port = this.#port === 0 ? await portToBe() : this.#port;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(this.#port, '127.0.0.1', resolve);
+      server.listen(port, '127.0.0.1', resolve);
     });
     this.#server = server;
-    this.#port = (server.address() as AddressInfo).port;
+    this.#port = port;
   }
 
   /** Stops listening and resets every connection. Calls go on. */

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { AmiClient, backoffMs, refusedPauseMs } from '../../../src/ami/client.ts';
 import { silentLog } from '../../../src/log.ts';
-import { FakeAmi } from '../../support/fakeAmi.ts';
+import { portToBe } from '../../support/ports.ts';
 import { cleanUp, later, ManualClock, memoryLog, startClient, startFake } from './support.ts';
 
 afterEach(cleanUp);
@@ -64,12 +64,12 @@ describe('pauses', () => {
   });
 
   test('nobody listens: tried again', async () => {
-    const ami = await FakeAmi.start();
-    const { address, port } = ami;
-    await ami.stop();
-    const { told } = startClient({ address });
-    const again = await startFake({ port });
-    await again.nextLogin();
+    const port = await portToBe();
+    const { log, lines } = memoryLog();
+    const { told } = startClient({ address: { host: '127.0.0.1', port, username: 'crm', secret: 'secret' } }, { log });
+    while (!lines.join().includes('ECONNREFUSED')) await new Promise((resolve) => setImmediate(resolve));
+    const ami = await startFake({ port });
+    await ami.nextLogin();
     await told.until(() => told.ups.length === 1);
     expect(told.downs).toEqual([]);
   });

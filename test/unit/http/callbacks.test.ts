@@ -192,11 +192,17 @@ describe('a trigger', () => {
 
   test('is acknowledged only after it was noted (P7)', async () => {
     let noted: () => void = () => undefined;
-    const changed = (): Promise<void> => new Promise((resolve) => (noted = resolve));
-    const app = await open([tenant('acme', { changed })]);
+    let told: () => void = () => undefined;
+    const hint = new Promise<void>((resolve) => (told = resolve));
+    const changed = (): Promise<void> => {
+      told();
+      return new Promise((resolve) => (noted = resolve));
+    };
+    const app = await open([tenant('acme', { changed })], { callbackMs: 30_000 });
     let answered = false;
     const reply = app.inject(`/retailcrm/webhook?${pairs(values)}`).then((done) => ((answered = true), done));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await hint;
+    await app.inject(path('none')); // a whole request later
     expect(answered).toBe(false);
     noted();
     expect((await reply).statusCode).toBe(200);
