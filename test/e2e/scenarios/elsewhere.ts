@@ -158,7 +158,7 @@ export const elsewhereScenarios: Scenario[] = [
       const from = '+375290000489';
       const { customer, at150 } = await talkTo150(lab, from);
       const parked = lab.asterisk.manager.nextEvent('ParkedCall');
-      await Promise.all([parked, at150.transfer('700')]);
+      await Promise.all([parked, at150.transfer('750')]);
       const back = await picksUp(lab.phone150);
       await pass(talkMs);
       await hangUp(customer, back);
@@ -181,12 +181,15 @@ export const elsewhereScenarios: Scenario[] = [
     what: 'two customers parked in one lot: they share a bridge and do not talk to each other',
     play: async (lab) => {
       const { manager } = lab.asterisk;
+      const parking: Promise<number>[] = [];
       const numbers = ['+375290000490', '+375290000491'] as const;
       const park = async (from: string): Promise<{ customer: Call; at150: Call }> => {
         const legs = await talkTo150(lab, from);
         const parked = manager.nextEvent('ParkedCall');
         // The parker's own leg hears the slot read out for 3 s: the next customer does not wait for that.
-        void legs.at150.transfer('700');
+        const given = legs.at150.transfer('700');
+        given.catch(() => undefined);
+        parking.push(given);
         await parked;
         return legs;
       };
@@ -194,7 +197,7 @@ export const elsewhereScenarios: Scenario[] = [
       const second = await park(numbers[1]);
       const at151 = await lab.phone151.agent.call('701');
       const at152 = await lab.phone152.agent.call('702');
-      await Promise.all([at151.answered(), at152.answered()]);
+      await Promise.all([at151.answered(), at152.answered(), ...parking]);
       await pass(talkMs);
       await hangUp(first.customer, at151);
       await hangUp(second.customer, at152);

@@ -16,8 +16,8 @@ export function dialplanExample(address: string): string {
   if (block === undefined) throw new Error('docs/dialplan.md has no [who-calls] example');
   return [
     ['agi://127.0.0.1:4573/', `agi://${address}:${agiPort}/`],
-    ['Dial(PJSIP/${RESPONSIBLE_EXT},15,', 'Dial(PJSIP/${RESPONSIBLE_EXT},3,'],
-    ['Queue(sales,tkx,,,60)', 'Queue(sales,tkx,,,10)'],
+    ['Dial(PJSIP/${RESPONSIBLE_EXT},15,', 'Dial(PJSIP/${RESPONSIBLE_EXT},8,'],
+    ['Queue(sales,tkx,,,60)', 'Queue(sales,tkx,,,18)'],
   ].reduce((text, [part = '', by = '']) => {
     if (!text.includes(part)) throw new Error(`docs/dialplan.md no longer says ${part}`);
     return text.replace(part, () => by);

@@ -19,8 +19,8 @@ export function shopFiles(setup: Setup): Record<string, string> {
 
 // One key Asterisk does not know and it drops the whole file without an error: keep to keys both versions have.
 const featuresConf = `[general]
-transferdigittimeout = 3
-featuredigittimeout = 1500
+transferdigittimeout = 8
+featuredigittimeout = 5000
 atxfernoanswertimeout = 10
 atxferdropcall = no
 pickupexten = *8
@@ -30,10 +30,19 @@ atxfer => *2
 parkcall => #72
 `;
 
+/** Two lots: who parks by 700 has all the time he needs, who parks by 750 is back soon. */
 const parkingConf = `[general]
 [default]
 parkext = 700
 parkpos = 701-720
+context = parkedcalls
+parkingtime = 60
+findslot = first
+parkedcalltransfers = both
+[short]
+parkext = 750
+parkext_exclusive = yes
+parkpos = 751-760
 context = parkedcalls
 parkingtime = 6
 comebacktoorigin = yes
@@ -57,7 +66,7 @@ function queuesConf({ driver }: Setup): string {
   return `[general]
 autofill = yes
 [defaults](!)
-timeout = 4
+timeout = 8
 retry = 1
 ringinuse = no
 joinempty = yes
@@ -67,7 +76,7 @@ strategy = ringall
 ${direct}
 [hunt](defaults)
 strategy = linear
-timeout = 3
+timeout = 6
 ${direct}
 [support](defaults)
 strategy = ringall
@@ -117,19 +126,19 @@ exten => _X.,1,Goto(did,\${EXTEN},1)
 ${hangupHandler}
 
 [did]
-${did('375171234501', 'Answer()', 'Queue(sales,tkx,,,10)', 'NoOp(QUEUESTATUS ${QUEUESTATUS})', 'Hangup()')}
+${did('375171234501', 'Answer()', 'Queue(sales,tkx,,,18)', 'NoOp(QUEUESTATUS ${QUEUESTATUS})', 'Hangup()')}
 ${did('375171234502', 'Goto(ivr,s,1)')}
 ${did('375171234503', 'Gosub(sub-ext,s,1(150,8))', 'ExecIf($["${DIALSTATUS}" = "BUSY"]?Hangup(17))', 'Hangup(19)')}
 ${did('375171234504', 'Set(CALLERID(name)=RG:${CALLERID(name)})', `Dial(${phone('150')}&${phone('151')},40,tkx)`, 'Hangup()')}
 ${did('375171234505', 'Gosub(sub-ext,s,1(150,4))', 'VoiceMail(150@default,su)', 'Hangup()')}
-${did('375171234506', 'Gosub(sub-ext,s,1(150,3))', 'Gosub(sub-ext,s,1(151,3))', 'Gosub(sub-ext,s,1(152,6))', 'Hangup()')}
+${did('375171234506', 'Gosub(sub-ext,s,1(150,3))', 'Gosub(sub-ext,s,1(151,8))', 'Gosub(sub-ext,s,1(152,8))', 'Hangup()')}
 ${did('375171234507', 'Answer()', 'Queue(support,tkx,,,12)', 'Hangup()')}
 ${did('375171234508', 'Answer()', 'Queue(supportopt,tkx,,,12)', 'Hangup()')}
 ${did('375171234509', `Dial(${phone('150')}&Local/80290000309@from-internal/n,12,tkx)`, 'Hangup()')}
 ${did('375171234510', 'Answer()', 'Playback(vm-goodbye)', 'Hangup()')}
 ${did('375171234511', 'Answer()', 'Queue(hunt,tkx,,,20)', 'Hangup()')}
 ${did('375171234512', `Dial(${driver === 'pjsip' ? '${PJSIP_DIAL_CONTACTS(152)}' : phone('152')},8,tkx)`, 'Hangup()')}
-${did('375171234513', 'Gosub(sub-ext,s,1(150,3))', 'Answer()', 'Queue(sales,tkx,,,10)', 'Hangup()')}
+${did('375171234513', 'Gosub(sub-ext,s,1(150,3))', 'Answer()', 'Queue(sales,tkx,,,18)', 'Hangup()')}
 ${did('375171234514', 'Goto(incoming-known,${EXTEN},1)')}
 ${did('74950000601', 'Gosub(sub-ext,s,1(151,8))', 'Hangup()')}
 ${hangupHandler}
@@ -165,7 +174,7 @@ same => n(cf),Dial(Local/\${CF}@from-internal,10,tTkKxX)
 same => n,Hangup()
 exten => 600,1,Answer()
 same => n,Echo()
-exten => 601,1,Queue(sales,tkx,,,10)
+exten => 601,1,Queue(sales,tkx,,,18)
 same => n,Hangup()
 exten => 8001,1,Answer()
 same => n,ConfBridge(8001,shop_bridge,shop_user)
