@@ -44,6 +44,8 @@ const deliverMs = 30_000;
 const commandMs = 60_000;
 /** What the CRM's triggers send along. */
 const hookSecret = 'e2e-trigger-secret-of-the-shop';
+/** It says so when it listens for HTTP and for the dial plan: hosts may be in sync before. */
+const ready = 'ready: 1 enterprises';
 /** Anything doubled or invented would arrive within this time after the last expected record, milliseconds. */
 const settleMs = 500;
 
@@ -165,7 +167,7 @@ agi: { address: ${this.#agi}, port: ${agiPort} }
     );
     await writeFile(join(this.#dir, 'enterprises/e2e.yaml'), this.#enterprise());
     // The zone comes from the CRM: popups are on their way from then on.
-    await this.#run(['connected and synced', "the CRM account's time zone is", 'in the CRM', 'http: listening']);
+    await this.#run(['connected and synced', "the CRM account's time zone is", 'in the CRM', ready]);
   }
 
   /** Somebody clicks on a number in the CRM; resolves with what the daemon answered. */
@@ -200,10 +202,14 @@ agi: { address: ${this.#agi}, port: ${agiPort} }
   }
 
   /** Resolves with the next line of its log, from now on, that holds the text. */
-  async says(text: string): Promise<void> {
+  says(text: string): Promise<void> {
     const said = later<undefined>();
     this.#listening.set(said, text);
-    await deadline(said.promise, syncMs, `the daemon to say "${text}"`).finally(() => this.#listening.delete(said));
+    const result = deadline(said.promise, syncMs, `the daemon to say "${text}"`).finally(() =>
+      this.#listening.delete(said),
+    );
+    result.catch(() => undefined);
+    return result;
   }
 
   /** A script of the shop asks the daemon's API. */
@@ -236,9 +242,9 @@ agi: { address: ${this.#agi}, port: ${agiPort} }
     this.#process = undefined;
   }
 
-  /** Starts it again after a kill and waits until the host is in sync. */
+  /** Starts it again after a kill and waits until the host is in sync and it can be asked. */
   restart(): Promise<void> {
-    return this.#run(['connected and synced']);
+    return this.#run(['connected and synced', ready]);
   }
 
   /** How often it came in sync with the host so far, over all its lives. */

@@ -28,7 +28,8 @@ export interface AsteriskOptions {
   cdrEvents?: boolean;
 }
 
-const startMs = 20_000;
+/** A second when all is well. */
+const startMs = 60_000;
 
 /** Starts a fresh instance and waits until it is fully booted. */
 export async function startAsterisk(options: AsteriskOptions): Promise<Asterisk> {

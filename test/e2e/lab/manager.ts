@@ -65,7 +65,12 @@ export class Manager {
     for (;;) {
       try {
         const manager = await Manager.#once(host, port, user, secret, until - Date.now());
-        await manager.event('FullyBooted', () => true, until - Date.now());
+        const gone = manager.closed.then(() => {
+          throw new Error('AMI closed the connection after the login');
+        });
+        gone.catch(() => undefined);
+        // An Asterisk that is on its way down may still let us in.
+        await Promise.race([manager.event('FullyBooted', () => true, until - Date.now()), gone]);
         return manager;
       } catch (error) {
         if (Date.now() >= until || (error instanceof Error && error.message.includes('refused the login'))) throw error;
@@ -165,9 +170,11 @@ export class Manager {
       };
       this.#watchers.add(watcher);
     });
-    return deadline(found, ms, what).finally(() => {
+    const result = deadline(found, ms, what).finally(() => {
       if (watcher !== undefined) this.#watchers.delete(watcher);
     });
+    result.catch(() => undefined);
+    return result;
   }
 
   #take(bytes: Buffer): void {

@@ -137,7 +137,9 @@ export class SipAgent {
     };
     this.#waiters.add(waiter);
     const what = `an INVITE ${number === undefined ? '' : `for ${number} `}at ${this.options.address}`;
-    return deadline(found.promise, ms, what).finally(() => this.#waiters.delete(waiter));
+    const result = deadline(found.promise, ms, what).finally(() => this.#waiters.delete(waiter));
+    result.catch(() => undefined);
+    return result;
   }
 
   /** Frees the address and all audio. Calls that still live are left as they are. */
