@@ -58,6 +58,8 @@ export interface Lab {
   phone152: Phone;
   /** The daemon, if the scenario is played with it. */
   daemon: DaemonTrouble | undefined;
+  /** Longest time Asterisk kept a phone waiting so far, milliseconds: by so much what is promised in time may be later. */
+  slowestMs(): number;
   /** A second device of an extension, registered now. `number` (160-199) is its address in the lab. */
   secondDevice(ext: string, number: number): Promise<Phone>;
 }
@@ -94,10 +96,11 @@ export async function openLab(asterisk: Asterisk, daemon: DaemonTrouble | undefi
     const [phone150, phone151, phone152] = phones;
     const [by, ru] = [await open(network.providerBy), await open(network.providerRu)];
     for (const agent of agents) agent.slowestMs = 0;
-    const lab = { asterisk, daemon, by, ru, phone150, phone151, phone152, secondDevice: device };
+    const slowestMs = (): number => Math.max(...agents.map((agent) => agent.slowestMs));
+    const lab = { asterisk, daemon, by, ru, phone150, phone151, phone152, slowestMs, secondDevice: device };
     return {
       lab,
-      slowestMs: () => Math.max(...agents.map((agent) => agent.slowestMs)),
+      slowestMs,
       calls: () => agents.reduce((sum, { calls }) => sum + calls.length, 0),
       close,
     };
@@ -111,6 +114,7 @@ export async function openLab(asterisk: Asterisk, daemon: DaemonTrouble | undefi
 // or calls in between meets the old state.
 async function turn(asterisk: Asterisk, ext: string, agent: SipAgent, on: boolean): Promise<void> {
   const told = knownAs(asterisk, ext, on, (...wanted) => asterisk.manager.nextEvent(...wanted));
+  told.catch(() => undefined);
   await (on ? agent.register() : agent.unregister());
   await told;
 }

@@ -4,6 +4,7 @@ import type { Account } from '../../../src/sandbox/account.ts';
 import type { DaemonTrouble, Lab } from '../lab/lab.ts';
 import { field, type Message } from '../lab/manager.ts';
 import { pass } from '../lab/wait.ts';
+import { talkTo150 } from './play.ts';
 
 /** Longest until one side has followed the other, milliseconds. */
 const followMs = 20_000;
@@ -23,6 +24,12 @@ export function account(lab: Lab): Account {
 export function answers(reply: { status: number; body: string }, status: number, word = ''): void {
   if (reply.status === status && reply.body.includes(word)) return;
   throw new Error(`the daemon answered ${reply.status} ${reply.body}, expected ${status} ${word}`);
+}
+
+/** A customer talks to 150 for a while, and the daemon, where there is one, knows it. */
+export async function talkKnown(lab: Lab, from: string, ms?: number): ReturnType<typeof talkTo150> {
+  const [legs] = await Promise.all([talkTo150(lab, from, ms), lab.daemon?.says('answered by 150 ')]);
+  return legs;
 }
 
 /** Until it is so. Throws after a while. */

@@ -1,17 +1,10 @@
 /** Live calls in the hands of a program: transfers, monitoring and hangups over the daemon's API. */
-import type { Lab } from '../lab/lab.ts';
 import { pass } from '../lab/wait.ts';
-import { answers, daemonOf } from './ask.ts';
+import { answers, daemonOf, talkKnown } from './ask.ts';
 import { gave, handedOver, happened, inbound, outbound, rang, type Scenario } from './expect.ts';
-import { hangUp, outsidePicksUp, picksUp, talkMs, talkTo150 } from './play.ts';
+import { hangUp, joins, outsidePicksUp, picksUp, talkMs } from './play.ts';
 
 const did = '+375171234503';
-
-/** A customer talks to 150, and the daemon knows it. */
-async function talk(lab: Lab, from: string): ReturnType<typeof talkTo150> {
-  const [legs] = await Promise.all([talkTo150(lab, from), daemonOf(lab).says('answered by 150 ')]);
-  return legs;
-}
 
 export const controlScenarios: Scenario[] = [
   {
@@ -21,7 +14,7 @@ export const controlScenarios: Scenario[] = [
     chansip: true,
     play: async (lab) => {
       const from = '+375290000611';
-      const { customer, at150 } = await talk(lab, from);
+      const { customer, at150 } = await talkKnown(lab, from);
       const daemon = daemonOf(lab);
       const blind = (by: string, to: string) => daemon.api('transfer', { code: '150', by, kind: 'blind', to });
       answers(await blind('151', '151'), 403, 'not_allowed');
@@ -51,11 +44,13 @@ export const controlScenarios: Scenario[] = [
     chansip: true,
     play: async (lab) => {
       const from = '+375290000612';
-      const { customer, at150 } = await talk(lab, from);
+      const { customer, at150 } = await talkKnown(lab, from);
       const daemon = daemonOf(lab);
       answers(await daemon.api('transfer', { code: '150', by: '150', kind: 'complete' }), 409, 'no_consultation');
+      const consulting = joins(lab, '152');
       answers(await daemon.api('transfer', { code: '150', by: '150', kind: 'attended', to: '152' }), 200);
       const at152 = await picksUp(lab.phone152, 800);
+      await consulting;
       await pass(1500);
       const joined = Date.now();
       answers(await daemon.api('transfer', { code: '150', by: '150', kind: 'complete' }), 200);
@@ -80,10 +75,12 @@ export const controlScenarios: Scenario[] = [
     chansip: true,
     play: async (lab) => {
       const from = '+375290000613';
-      const { customer, at150 } = await talk(lab, from);
+      const { customer, at150 } = await talkKnown(lab, from);
       const daemon = daemonOf(lab);
+      const consulting = joins(lab, '152');
       answers(await daemon.api('transfer', { code: '150', by: '150', kind: 'attended', to: '152' }), 200);
       const at152 = await picksUp(lab.phone152, 500);
+      await consulting;
       await pass(1000);
       answers(await daemon.api('transfer', { code: '150', by: '150', kind: 'cancel' }), 200);
       await at152.ended();
@@ -106,7 +103,7 @@ export const controlScenarios: Scenario[] = [
     chansip: true,
     play: async (lab) => {
       const from = '+375290000614';
-      const { customer, at150 } = await talk(lab, from);
+      const { customer, at150 } = await talkKnown(lab, from);
       const daemon = daemonOf(lab);
       answers(await daemon.api('monitor', { code: '150', by: '151', mode: 'listen' }), 403, 'not_allowed');
       answers(await daemon.api('monitor', { code: '150', by: '152', mode: 'whisper' }), 200);
@@ -132,7 +129,7 @@ export const controlScenarios: Scenario[] = [
     play: async (lab) => {
       const from = '+375290000615';
       const daemon = daemonOf(lab);
-      const { customer, at150 } = await talk(lab, from);
+      const { customer, at150 } = await talkKnown(lab, from);
       answers(await daemon.api('hangup', { callId: 'pbx1-nothing', by: '152' }), 404, 'no_such_call');
       answers(await daemon.api('hangup', { code: '150', by: '151' }), 403, 'not_allowed');
       answers(await daemon.api('hangup', { code: '150', by: '152' }), 200);

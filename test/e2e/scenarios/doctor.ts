@@ -7,7 +7,10 @@ import type { DaemonTrouble, Lab } from '../lab/lab.ts';
 
 async function call(lab: Lab, from: string): Promise<ExpectedCall> {
   const { customer, at150 } = await talkTo150(lab, from);
+  const told = lab.daemon?.says('record of the call stands in the CRM');
   await hangUp(customer, at150);
+  // The doctor tries the link of a record that was told.
+  await told;
   const talked: [string, number | undefined][] = [['150', at150.at.answered]];
   return inbound(customer, { from, did: '+375171234503', talked, rang: [rang(lab.phone150, at150, 'answered')] });
 }

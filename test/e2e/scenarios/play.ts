@@ -87,6 +87,15 @@ export async function talkTo150(lab: Lab, from: string, ms = 800): Promise<{ cus
   return { customer, at150 };
 }
 
+/** The next time a phone's channel enters a bridge: then Asterisk, too, has her talking with somebody. */
+export async function joins(lab: Lab, ext: string): Promise<void> {
+  await lab.asterisk.manager.nextEvent(
+    'BridgeEnter',
+    ({ fields }) => fields.get('Channel')?.split('/')[1]?.startsWith(`${ext}-`) === true,
+    30_000,
+  );
+}
+
 /** The name of a phone's live channel in Asterisk, newest first: what AMI actions want. */
 export function channelOf(lab: Lab, endpoint: string): string {
   const names = lab.asterisk.manager.events

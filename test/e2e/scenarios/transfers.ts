@@ -3,12 +3,12 @@ import type { Lab } from '../lab/lab.ts';
 import type { Call } from '../lab/sip/call.ts';
 import { pass } from '../lab/wait.ts';
 import { gave, handedOver, happened, inbound, outbound, rang, type Scenario } from './expect.ts';
-import { channelOf, hangUp, outsidePicksUp, picksUp, rings, talkMs, talkTo150 } from './play.ts';
+import { channelOf, hangUp, joins, outsidePicksUp, picksUp, rings, talkMs, talkTo150 } from './play.ts';
 
 const did = '+375171234503';
 
 /** "Transfer" is said while the customer hears music; keys pressed meanwhile are not heard. Milliseconds. */
-const promptMs = 2500;
+const promptMs = 3500;
 
 /** 150 presses a feature code, hears "transfer", and presses the number. */
 async function byKeys(lab: Lab, at150: Call, code: string, number: string): Promise<void> {
@@ -181,7 +181,8 @@ export const transferScenarios: Scenario[] = [
       await pass(talkMs);
       await hangUp(customer, at152);
       const own = lab.phone150.agent.calls.slice(1);
-      const secondRound = again151.at.started - 500;
+      // Between the two rounds: phones of one round are called together.
+      const secondRound = (Math.max(...first.map(({ call }) => call.at.started)) + again151.at.started) / 2;
       return [
         inbound(customer, {
           from,
@@ -292,8 +293,10 @@ export const transferScenarios: Scenario[] = [
     play: async (lab) => {
       const from = '+375290000471';
       const { customer, at150 } = await talkTo150(lab, from);
+      const consulting = joins(lab, '152');
       await byKeys(lab, at150, '*2', '152');
       const at152 = await picksUp(lab.phone152, 800);
+      await consulting;
       await pass(1500);
       await at150.hangUp();
       await pass(talkMs);
@@ -387,8 +390,10 @@ export const transferScenarios: Scenario[] = [
       const from = '+375290000475';
       const { customer, at150 } = await talkTo150(lab, from);
       const target = { Context: 'from-internal', Exten: '152' };
+      const consulting = joins(lab, '152');
       await lab.asterisk.manager.action('Atxfer', { Channel: channelOf(lab, '150'), ...target });
       const at152 = await picksUp(lab.phone152, 800);
+      await consulting;
       await pass(1500);
       await at150.hangUp();
       await pass(talkMs);
