@@ -87,7 +87,7 @@ describe('C5: one bad row of 50', () => {
       expect(h.held()).toHaveLength(49);
       expect(h.sent('calls/upload').length - 1).toBeLessThanOrEqual(12);
     }
-  });
+  }, 120_000);
 
   test('several bad rows: each alone is dead, with the fields the CRM names and numbers masked', async () => {
     const rows = uploads(10);
