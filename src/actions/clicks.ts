@@ -95,9 +95,10 @@ const noDatabase = refusal(503, 'database_down', 'the click could not be written
 export class Clicks {
   readonly #options: ClickOptions;
   readonly #watch: ClickWatch;
-  /** Clicks being decided, by employee and number. */
-  readonly #underWay = new Map<string, Promise<Reply<ClickMade>>>();
-  readonly #settling = new Set<Promise<void>>();
+  /** Clicks whose end is not written yet, by employee and number, and by id; `over` when it is. */
+  readonly #underWay = new Map<string, { reply: Promise<Reply<ClickMade>>; over: Promise<void> }>();
+  /** Ends being written, by id. */
+  readonly #settling = new Map<string, Promise<void>>();
   /** When the cap was told last, monotonic ms: one line a minute is enough. */
   #capToldAt = -Infinity;
 
@@ -142,8 +143,8 @@ export class Clicks {
 
   /** Resolves when everything that is known is written. */
   async drain(): Promise<void> {
-    await Promise.allSettled(this.#underWay.values());
-    while (this.#settling.size > 0) await Promise.all(this.#settling);
+    await Promise.all([...this.#underWay.values()].map(({ over }) => over));
+    while (this.#settling.size > 0) await Promise.all(this.#settling.values());
     await this.#watch.drain();
   }
 
@@ -158,19 +159,28 @@ export class Clicks {
     if ('outcome' in number) return number;
     const key = `${employee.extension} ${number.e164}`;
     const first = this.#underWay.get(key);
-    if (first !== undefined) {
-      const reply = await first;
-      return reply.outcome === 'done' ? { ...reply, repeated: true } : reply;
-    }
-    const made = this.#make(wish, employee, number, begun).finally(() => this.#underWay.delete(key));
-    this.#underWay.set(key, made);
-    return made;
+    if (first !== undefined) return asRepeated(await first.reply);
+    const id = `crm-${randomBytes(9).toString('hex')}`;
+    const reply = this.#make(wish, employee, number, id, begun);
+    const over = this.#untilWritten(id, reply).then(() => {
+      this.#underWay.delete(key);
+      this.#underWay.delete(id);
+    });
+    this.#underWay.set(key, { reply, over }).set(id, { reply, over });
+    return reply;
+  }
+
+  /** So long the same click is answered from here: the database would say that nobody knows. */
+  async #untilWritten(id: string, reply: Promise<unknown>): Promise<void> {
+    await Promise.allSettled([reply]);
+    await within(this.#settling.get(id) ?? Promise.resolve(), SAME_CLICK_MS);
   }
 
   async #make(
     wish: ClickWish,
     { extension, host }: ClickEmployee,
     number: Callable,
+    id: string,
     begun: number,
   ): Promise<Reply<ClickMade>> {
     const { enterprise, rules, numbers, db } = this.#options;
@@ -179,7 +189,6 @@ export class Clicks {
     if (channel === undefined) return unknownEmployee;
     // All that must be waited for at once: she listens for her phone to ring.
     const lookup = this.#options.customer(number.e164, LOOKUP_MS).catch(() => undefined);
-    const id = `crm-${randomBytes(9).toString('hex')}`;
     const callId = `${host.id}-${id}`;
     const claiming = this.#claim(
       claimClick(
@@ -198,7 +207,7 @@ export class Clicks {
     }
     const claim = await claiming;
     if (claim === undefined) return noDatabase;
-    if (!claim.claimed) return 'earlier' in claim ? repeated(claim.earlier) : this.#tooMany(claim.tooMany);
+    if (!claim.claimed) return 'earlier' in claim ? this.#repeated(claim.earlier) : this.#tooMany(claim.tooMany);
 
     const customer = await lookup;
     const ours = wish.externalPhone === undefined ? undefined : this.#options.ownNumber(wish.externalPhone);
@@ -229,7 +238,7 @@ export class Clicks {
     this.#watch.expect({ enterprise, id, host: host.id, channelId: id });
     const answer = await host.action(built.action, ANSWER_MS);
     if (answer.outcome === 'unknown') {
-      this.#settle(id, { state: 'unknown', reason: answer.reason });
+      this.#settle(id, { state: 'unknown', reason: answer.reason, from: ['claimed'] });
       return outcomeUnknown;
     }
     if (answer.outcome === 'notSent') {
@@ -259,6 +268,12 @@ export class Clicks {
     return undefined;
   }
 
+  /** A second request of a click gets what the first one got. */
+  async #repeated(earlier: Click): Promise<Reply<ClickMade>> {
+    const ours = earlier.state === 'claimed' ? this.#underWay.get(earlier.id) : undefined;
+    return ours === undefined ? asFound(earlier) : asRepeated(await ours.reply);
+  }
+
   /** She may click again as soon as her phone is there. */
   async #takeBack(claiming: Promise<ClaimedClick | undefined>, id: string): Promise<void> {
     const { enterprise, db, log } = this.#options;
@@ -285,13 +300,17 @@ export class Clicks {
     const { enterprise, db, log } = this.#options;
     const done = settleClick(db, { enterprise, id }, now)
       .catch((error: unknown) => log.error('the end of a click could not be written down', { err: error, click: id }))
-      .finally(() => this.#settling.delete(done));
-    this.#settling.add(done);
+      .finally(() => this.#settling.delete(id));
+    this.#settling.set(id, done);
   }
 }
 
-/** A second request of a click gets what the first one got. */
-function repeated(earlier: Click): Reply<ClickMade> {
+function asRepeated(reply: Reply<ClickMade>): Reply<ClickMade> {
+  return reply.outcome === 'done' ? { ...reply, repeated: true } : reply;
+}
+
+/** What the first request of a click got, by what is written of it. */
+function asFound(earlier: Click): Reply<ClickMade> {
   const { state, reason, id: clickId, callId } = earlier;
   if (state === 'refused') {
     if (reason === 'host_down') return hostDown;

@@ -123,9 +123,12 @@ export async function settleClick(
     cause?: number | undefined;
     /** Who is called: noted whatever the state is by now. */
     customer?: ClickCustomer | undefined;
+    /** Only if that is its state still. Default: every state that may become this one. */
+    from?: readonly ClickState[] | undefined;
   },
 ): Promise<void> {
   const { state, reason, cause, customer } = now;
+  const from = now.from ?? (state === 'queued' ? ['claimed', 'unknown'] : ['claimed', 'queued', 'unknown']);
   if (customer !== undefined) {
     await db
       .updateTable('clicks')
@@ -146,7 +149,7 @@ export async function settleClick(
     .where('id', '=', click.id)
     .where((eb) =>
       eb.or([
-        eb('state', 'in', state === 'queued' ? ['claimed', 'unknown'] : ['claimed', 'queued', 'unknown']),
+        eb('state', 'in', from),
         // The hangup's cause says more than the first word about it.
         ...(state === 'failed' ? [eb.and([eb('state', '=', 'failed'), eb('cause', 'is', null)])] : []),
       ]),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import pg from 'pg';
 import { LOOKUP_MS } from '../../src/actions/clicks.ts';
-import { claimClick, openClicks } from '../../src/store/clicks.ts';
+import { claimClick, openClicks, settleClick } from '../../src/store/clicks.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
 import { FakeAmi, type FakeSession } from '../support/fakeAmi.ts';
 import { portToBe } from '../support/ports.ts';
@@ -197,6 +198,7 @@ describe('nothing is started, and the sentence says why', () => {
     const reply = await shop.click();
     expect(reply).toMatchObject({ status: 409, code: 'refused_by_pbx' });
     expect(reply).toMatchObject({ message: 'the PBX refused: Extension does not exist.' });
+    expect(await shop.click()).toEqual(reply);
     await shop.actions.drain();
     expect(await shop.click()).toMatchObject({ status: 409, code: 'refused_by_pbx' });
     expect(shop.written).toHaveLength(1);
@@ -217,12 +219,37 @@ describe('exactly once (P6)', () => {
   test('19: the same click twice within five seconds: one Originate, one answer', async () => {
     const shop = await Actions.start(db);
     const first = await shop.click();
-    await shop.actions.drain();
+    await shop.actions.drain(); // the next one hears it from the database
     const second = await shop.click({ phone: '80291112233' });
     expect(first).toMatchObject({ outcome: 'done', repeated: false });
     expect(second).toEqual({ ...first, repeated: true });
     expect(shop.written).toHaveLength(1);
     expect(await shop.rows('audit_log')).toMatchObject([{ outcome: 'done' }, { outcome: 'repeated' }]);
+  });
+
+  test('the same click while the end of the first one is still being written: the same answer', async () => {
+    const shop = await Actions.start(db);
+    const lock = new pg.Client({ connectionString: db.url });
+    await lock.connect();
+    shop.ami.on('Originate', (action, session) => {
+      void lock
+        .query(`begin; select 1 from clicks where enterprise = '${shop.enterprise}' for update`)
+        .then(() => session.reply(action, { Message: 'Originate successfully queued' }));
+      return undefined;
+    });
+    const first = await shop.click({ requestId: 'r-1' });
+    const again = [await shop.click(), await shop.click({ requestId: 'r-1', phone: '+375291112234' })];
+    const written = await db.query('select state from clicks where enterprise = $1', [shop.enterprise]);
+    await lock.query('rollback');
+    await lock.end();
+    expect(written).toEqual([{ state: 'claimed' }]);
+    expect(again).toEqual([
+      { ...first, repeated: true },
+      { ...first, repeated: true },
+    ]);
+    expect(shop.written).toHaveLength(1);
+    await shop.actions.drain();
+    expect(await shop.rows('clicks')).toMatchObject([{ state: 'queued' }]);
   });
 
   test('a hundred at once: one Originate', async () => {
@@ -263,6 +290,7 @@ describe('exactly once (P6)', () => {
   test('after six seconds the same click is a new one', async () => {
     const shop = await Actions.start(db);
     await shop.click();
+    await shop.actions.drain();
     await shop.db.query(`update clicks set clicked_at = clicked_at - interval '6 seconds' where enterprise = $1`, [
       shop.enterprise,
     ]);
@@ -306,6 +334,18 @@ describe('exactly once (P6)', () => {
     expect(await shop.rows('clicks')).toMatchObject([{ state: 'queued' }]);
     expect(await shop.click()).toMatchObject({ outcome: 'done', repeated: true });
     expect(shop.written).toHaveLength(1);
+  });
+
+  test('A26: what was heard after the connection came back is not taken back by the word of the request', async () => {
+    const shop = await Actions.start(db);
+    shop.ami.on('Originate', () => undefined);
+    const asking = shop.click();
+    const id = (await shop.ami.received('Originate')).get('ChannelId') ?? '';
+    const click = { enterprise: shop.enterprise, id };
+    await settleClick(db.db, click, { state: 'queued' });
+    expect(await asking).toMatchObject({ code: 'outcome_unknown' });
+    await shop.actions.drain();
+    expect(await shop.rows('clicks')).toMatchObject([{ state: 'queued', reason: null }]);
   });
 
   test('A26: it never began', async () => {
