@@ -98,11 +98,12 @@ export class DaemonProcess {
     for (const stream of [child.stdout, child.stderr]) this.#listen(stream);
     this.#exited = new Promise((resolve) => {
       child.once('error', (error) => resolve(error.message));
-      child.once('exit', (code, signal) => {
+      child.once('exit', () => {
         alive.delete(child);
         if (this.#child === child) this.#child = undefined;
-        resolve(code ?? signal ?? 'gone');
       });
+      // Later than 'exit': its last words have been read.
+      child.once('close', (code, signal) => resolve(code ?? signal ?? 'gone'));
     });
   }
 

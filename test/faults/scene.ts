@@ -109,7 +109,7 @@ export class Scene {
   /** Starts the daemon and waits until it hears every host. */
   async begin(): Promise<void> {
     this.daemon.start();
-    await this.heard(20_000);
+    await this.heard(60_000);
   }
 
   /** Calls come on every host. */

@@ -63,10 +63,9 @@ export const asteriskCases: FaultCase[] = [
         const boots = trial.smoke ? 1 : 10;
         for (let boot = 1; boot <= boots; boot++) {
           await pass(3000);
-          const under = scene.host.load.live;
+          await until(() => scene.host.load.live > 0, 30_000, 'a call to crash in the middle of');
           pbx.crash();
           await pbx.close();
-          expect(under > 0, 'nobody talked when it crashed');
           await pass(1500);
           await pbx.open();
           await scene.heard(40_000);
@@ -83,6 +82,7 @@ export const asteriskCases: FaultCase[] = [
         await scene.begin();
         scene.busy();
         await pass(3000);
+        await until(() => scene.host.load.live > 0, 30_000, 'a call to restart in the middle of');
         pbx.restart();
         await pbx.close();
         await pass(1500);
@@ -102,13 +102,13 @@ export const asteriskCases: FaultCase[] = [
         bad.pbx.secret = 'another';
         scene.daemon.start();
         await good.pbx.synced();
-        const refused = await scene.daemon.says(/refuses user/, 5000);
+        const refused = await scene.daemon.says(/refuses user/, 30_000);
         expect(refused.level === 'error', 'a refused login must wake somebody');
         good.load.start();
         await pass(refusedPauseMs);
         const tries = bad.pbx.connections;
         expect(tries <= 2, `${tries} logins in ${refusedPauseMs / 1000} s`);
-        expect(scene.crm.account(good.tenant).calls.size > 0, 'the other tenant delivers nothing');
+        await until(() => scene.crm.account(good.tenant).calls.size > 0, 60_000, 'delivery of the other tenant');
         bad.pbx.secret = right;
         const healed = await scene.heard(75_000);
         return `${tries} tries in 48 s, in again ${(healed / 1000).toFixed(0)} s after the password was right, ${figures(await judge(scene))}`;
@@ -124,7 +124,7 @@ export const asteriskCases: FaultCase[] = [
         await there.pbx.synced();
         there.load.start();
         away.load.start(); // calls nobody can hear
-        await until(() => scene.crm.account(there.tenant).calls.size > 0, 15_000, 'delivery of the other tenant');
+        await until(() => scene.crm.account(there.tenant).calls.size > 0, 60_000, 'delivery of the other tenant');
         await away.pbx.open();
         const heard = await scene.heard(35_000);
         await pass(3000);

@@ -125,7 +125,10 @@ export const databaseCases: FaultCase[] = [
       onServer(trial, { name: 'database-away' }, async (scene, server) => {
         await server.stop();
         scene.daemon.start();
-        const ended = await Promise.race([scene.daemon.exited, pass(5000).then(() => undefined)]);
+        const { exited } = scene.daemon;
+        // A daemon that has ended has said it before, one that tries on says it while it does.
+        await Promise.race([exited, scene.daemon.says(/database/i, 60_000)]);
+        const ended = await Promise.race([exited, pass(20_000).then(() => undefined)]);
         const words = scene.daemon.said(/database/i);
         expect(words.length > 0, 'the log says nothing about the database');
         expect(
