@@ -138,9 +138,13 @@ export class Intake {
     const due = this.#host.wakeAt();
     if (due === undefined || this.#stopped) return;
     const inMs = Math.max(0, due - this.#skew.ms - Date.now());
+    // A process that stood still runs its timers before it reads its sockets: what was heard meanwhile is told first.
     this.#wake = setTimeout(() => {
-      this.#passTime(Math.max(due, Date.now() + this.#skew.ms));
-      this.#schedule();
+      setImmediate(() => {
+        if (this.#stopped) return;
+        this.#passTime(Math.max(due, Date.now() + this.#skew.ms));
+        this.#schedule();
+      });
     }, inMs);
   }
 

@@ -1,5 +1,7 @@
-import type { Call } from '../../src/calls/call.ts';
+import { type Call, STOP_GRACE_MS } from '../../src/calls/call.ts';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -82,6 +84,17 @@ function committed(): { onCommitted: () => void; once: Promise<void> } {
   return { onCommitted: () => settle(), once };
 }
 
+/** Two ends of a connection. */
+async function connected(): Promise<[Socket, Socket]> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const accepted = once(server, 'connection');
+  const near = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  const [far] = (await accepted) as [Socket];
+  server.close();
+  return [near, far];
+}
+
 /** A log that keeps its sentences. */
 function keeping(): { log: Logger; said: string[] } {
   const said: string[] = [];
@@ -121,6 +134,25 @@ describe('facts become rows', () => {
     expect(await outbox()).toEqual(['in 150 pending']);
     const [popup] = await rows('outbox', 'payload', 'id');
     expect(JSON.parse(String(popup?.['payload']))).toMatchObject({ codes: ['150'] });
+  });
+
+  test('an answer that came while this process stood still is told before the time that passed', async () => {
+    const one = intake();
+    const events = asOfNow(answered(ringing().wait(2_000)));
+    const stops = events.findIndex((event) => event.event === 'DialEnd');
+    const [pbx, heard] = await connected();
+    const told = once(heard, 'data').then(() => one.take(events.slice(stops + 1)));
+    one.take(events.slice(0, stops));
+    await one.drain();
+    await database.query("update outbox set state = 'done'"); // the popup is shown
+    one.take(events.slice(stops, stops + 1));
+    pbx.write('the rest');
+    for (const late = performance.now() + STOP_GRACE_MS + 200; performance.now() < late; );
+    await told;
+    await one.drain();
+    pbx.destroy();
+    const hangups = await rows('outbox', "payload::json ->> 'hangupStatus' as says", 'id');
+    expect(hangups.slice(1)).toEqual([{ says: 'answered' }]);
   });
 
   test('the end is one upload and an ended row with its owner', async () => {
