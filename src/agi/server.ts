@@ -210,7 +210,8 @@ class Lines {
         return undefined;
       }
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left);
+        // After a stall timers run before sockets are read: one more turn, and what came in time counts.
+        const timer = setTimeout(() => setImmediate(resolve), left);
         this.#wake = () => {
           clearTimeout(timer);
           resolve();

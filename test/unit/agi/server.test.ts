@@ -164,6 +164,17 @@ describe('strangers', () => {
     await expectForgotten();
   });
 
+  test('what came in time counts, though this process stood still until it was late', async () => {
+    await start({ limits: { ...patient, environmentMs: 50 } });
+    const { socket, heard, ended } = await dial();
+    while (server?.connections() !== 1) await new Promise((resolve) => setImmediate(resolve));
+    const said = once(socket, 'data');
+    socket.write(environment);
+    for (const late = performance.now() + 100; performance.now() < late; );
+    await Promise.race([said, ended]);
+    expect(heard()).toBe('SET VARIABLE RESPONSIBLE_EXT "150"\n');
+  });
+
   test('one that drips for ever has the time of one that is slow', async () => {
     await start({ limits: { environmentMs: 60 } });
     const { socket, ended } = await dial();
