@@ -22,6 +22,8 @@ export class ModuleKeeper {
   /** What the last activity callback said; undefined: there was none yet. */
   #active: boolean | undefined;
   #pollTimer: NodeJS.Timeout | undefined;
+  /** Reads of the pairs: how many were begun, and which one was believed last. */
+  readonly #reads = { begun: 0, taken: 0 };
   #retryTimer: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
   #stopped = false;
@@ -147,17 +149,24 @@ export class ModuleKeeper {
     this.#work = this.#work.then(task);
   }
 
+  /** Two may be under way at once: what was asked first is not believed after what was asked later. */
   async #read(): Promise<void> {
     clearTimeout(this.#pollTimer);
+    const turn = ++this.#reads.begun;
     try {
       const { db, enterprise } = this.#context;
-      const pairs = await readCredentials(db, [enterprise.id]);
-      this.#take(pairs.length > 0 ? pairs : [await ensureCredentials(db, enterprise.id)]);
+      const found = await readCredentials(db, [enterprise.id]);
+      const pairs = found.length > 0 ? found : [await ensureCredentials(db, enterprise.id)];
+      if (turn > this.#reads.taken) {
+        this.#reads.taken = turn;
+        this.#take(pairs);
+      }
     } catch (error) {
       // The pairs known so far stay valid; the writes of calls tell when the database is away.
       this.#log.debug('the credentials could not be read', { err: error });
     }
-    if (!this.#stopped) this.#pollTimer = setTimeout(() => void this.#read(), this.#pollMs).unref();
+    if (!this.#stopped && turn === this.#reads.begun)
+      this.#pollTimer = setTimeout(() => void this.#read(), this.#pollMs).unref();
   }
 
   #take(pairs: readonly CredentialPair[]): void {

@@ -10,6 +10,7 @@ import type { Switches } from '../../src/sandbox/switches.ts';
 import {
   dropOldCredentials,
   ensureCredentials,
+  markRegistered,
   readCredentials,
   rotateCredentials,
 } from '../../src/store/credentials.ts';
@@ -270,6 +271,37 @@ describe('the keeper', () => {
     await dropOldCredentials(database.db, enterprise.id);
     await until(() => running.credentials().length === 1);
     expect(running.credentials()).toEqual([digests(fresh)]);
+  });
+
+  test('a read that was asked before a rotation and answers after it is not believed', async () => {
+    const old = await ensureCredentials(database.db, enterprise.id);
+    await markRegistered(database.db, old.id);
+    const { module } = enterprise.retailcrm;
+    enterprise = {
+      ...enterprise,
+      retailcrm: { ...enterprise.retailcrm, module: module && { ...module, atStart: false } },
+    };
+    let held = 0;
+    let release: () => void = () => undefined;
+    const later = new Promise<void>((resolve) => (release = resolve));
+    const slow = database.db.withPlugin({
+      transformQuery: ({ node }) => node,
+      transformResult: async ({ result }) => {
+        if (held++ === 0) await later;
+        return result;
+      },
+    });
+    keeper = new ModuleKeeper(context({ db: slow }), listening(), 60_000);
+    const starting = keeper.start();
+    await until(() => held === 1);
+    const fresh = await rotateCredentials(database.db, enterprise.id);
+    keeper.telephonyOff();
+    await keeper.drain();
+    const between = keeper.credentials();
+    release();
+    await starting;
+    const both = [fresh, old].map(digests);
+    expect([between, keeper.credentials()]).toEqual([both, both]);
   });
 
   test('what cannot be registered is said once, with the reason', async () => {
