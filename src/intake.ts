@@ -1,4 +1,5 @@
 import { createHistogram } from 'node:perf_hooks';
+import { systemClock } from './ami/clock.ts';
 import type { Batch } from './batch.ts';
 import { emptyBatch, isEmpty, merged, MOST_ROWS, shedWebhooks, withdraw } from './batch.ts';
 import type { Call, Fact } from './calls/call.ts';
@@ -61,7 +62,8 @@ export class Intake {
   readonly durable = new Buckets([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]);
   #batch: Batch = emptyBatch();
   #writing: Promise<void> | undefined;
-  #wake: NodeJS.Timeout | undefined;
+  /** Calls the present wait for the next due moment off. */
+  #unwake: () => void = () => undefined;
   #stopped = false;
   readonly #writer: GroupCommit;
 
@@ -122,7 +124,7 @@ export class Intake {
   /** Writes what is left and takes nothing more. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#wake);
+    this.#unwake();
     await this.drain();
   }
 
@@ -134,18 +136,15 @@ export class Intake {
   }
 
   #schedule(): void {
-    clearTimeout(this.#wake);
+    this.#unwake();
     const due = this.#host.wakeAt();
     if (due === undefined || this.#stopped) return;
     const inMs = Math.max(0, due - this.#skew.ms - Date.now());
-    // A process that stood still runs its timers before it reads its sockets: what was heard meanwhile is told first.
-    this.#wake = setTimeout(() => {
-      setImmediate(() => {
-        if (this.#stopped) return;
-        this.#passTime(Math.max(due, Date.now() + this.#skew.ms));
-        this.#schedule();
-      });
-    }, inMs);
+    // Not a bare timer: what was heard while the process stood still is told before the time that passed.
+    this.#unwake = systemClock.after(inMs, () => {
+      this.#passTime(Math.max(due, Date.now() + this.#skew.ms));
+      this.#schedule();
+    });
   }
 
   #tell(facts: readonly Fact[], happened: number): void {
