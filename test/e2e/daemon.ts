@@ -205,11 +205,7 @@ agi: { address: ${this.#agi}, port: ${agiPort} }
   says(text: string): Promise<void> {
     const said = later<undefined>();
     this.#listening.set(said, text);
-    const result = deadline(said.promise, syncMs, `the daemon to say "${text}"`).finally(() =>
-      this.#listening.delete(said),
-    );
-    result.catch(() => undefined);
-    return result;
+    return deadline(said.promise, syncMs, `the daemon to say "${text}"`, () => this.#listening.delete(said));
   }
 
   /** A script of the shop asks the daemon's API. */

@@ -170,11 +170,9 @@ export class Manager {
       };
       this.#watchers.add(watcher);
     });
-    const result = deadline(found, ms, what).finally(() => {
+    return deadline(found, ms, what, () => {
       if (watcher !== undefined) this.#watchers.delete(watcher);
     });
-    result.catch(() => undefined);
-    return result;
   }
 
   #take(bytes: Buffer): void {

@@ -1,12 +1,15 @@
 /** Waiting in scenarios: for an event with a deadline, or for the time people talk. */
 
-/** The promise's value, or an error that says what was waited for in vain. */
-export function deadline<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+/** The promise's value, or an error that says what was waited for in vain; `over` is called in either case. */
+export function deadline<T>(promise: Promise<T>, ms: number, what: string, over?: () => void): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${ms} ms in vain for ${what}`)), Math.max(ms, 1));
   });
-  const result = Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  const result = Promise.race([promise, late]).finally(() => {
+    clearTimeout(timer);
+    over?.();
+  });
   // A scenario that fails elsewhere leaves waits behind that nobody looks at any more.
   result.catch(() => undefined);
   return result;

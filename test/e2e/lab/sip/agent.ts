@@ -137,9 +137,7 @@ export class SipAgent {
     };
     this.#waiters.add(waiter);
     const what = `an INVITE ${number === undefined ? '' : `for ${number} `}at ${this.options.address}`;
-    const result = deadline(found.promise, ms, what).finally(() => this.#waiters.delete(waiter));
-    result.catch(() => undefined);
-    return result;
+    return deadline(found.promise, ms, what, () => this.#waiters.delete(waiter));
   }
 
   /** Frees the address and all audio. Calls that still live are left as they are. */
@@ -179,7 +177,7 @@ export class SipAgent {
       if (pauseMs <= 4_000) again = setTimeout(() => send(pauseMs * 2), pauseMs);
     };
     send(500);
-    return deadline(final.promise, ms, `the answer to ${message.method ?? ''}`).finally(() => clearTimeout(again));
+    return deadline(final.promise, ms, `the answer to ${message.method ?? ''}`, () => clearTimeout(again));
   }
 
   /** Sends the last answer to a request of the other side once more. */

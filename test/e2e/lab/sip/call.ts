@@ -288,7 +288,7 @@ export class Call {
       }, pauseMs);
     };
     wait(500);
-    await deadline(this.#acked.promise, patienceMs, what).finally(() => clearTimeout(again));
+    await deadline(this.#acked.promise, patienceMs, what, () => clearTimeout(again));
     this.#agent.slowestMs = Math.max(this.#agent.slowestMs, performance.now() - began);
   }
 
